@@ -1,0 +1,299 @@
+"""python -m benchmarks bench | plan | run | status | scores | plot | baseline | readme"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from rich.console import Console
+
+from benchmarks.costs import Costs, costs_from, measure, runs_at_once
+from benchmarks.protocols import PROTOCOLS
+from benchmarks.runner import Matrix, machine_share, run_matrix
+from benchmarks.store import Cell, Store
+from dqn_ref.config import Frames, UserError
+
+# What follows imports matplotlib, pandas or rliable is imported where it is used: `status` must not wait for them.
+
+FramesOrDefault = Annotated[Frames | None, tyro.conf.arg(name="frames")]
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every command needs to know: which matrix, and where results are."""
+
+    suite: tyro.conf.Positional[str] = "atari10"
+    """atari10, atari5, atari3 or atari57."""
+    protocol: Literal["ci", "nature"] = "ci"
+    """Named set of hyperparameters. `ci` is scaled down to a small machine, `nature` is the paper's."""
+    frames: FramesOrDefault = None
+    """Frames of each run, e.g. 10M. Default: the protocol's."""
+    seeds: int | None = None
+    """Seeds of each game: 0 up to one below. Default: the protocol's."""
+    results: Path = Path("results")
+    """The results folder."""
+
+    def matrix(self) -> Matrix:
+        """The matrix that was asked for."""
+        return Matrix.of(self.suite, self.protocol, self.frames, self.seeds)
+
+    def store(self) -> Store:
+        """The results that were named."""
+        return Store(self.results)
+
+
+@dataclass(frozen=True)
+class WithDevice(Common):
+    """A command that trains."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes CUDA where there is one."""
+
+
+class Plan(WithDevice):
+    """Show the runs of a suite, what is there of them, and what the rest costs on this machine."""
+
+
+class Run(WithDevice):
+    """Make the missing runs of a suite. Finished runs are never made again."""
+
+
+class Status(Common):
+    """Show which runs of a suite are there."""
+
+
+class Scores(Common):
+    """Print the score of every game, and over the suite IQM, median and mean with 95 % intervals."""
+
+
+class Plot(Common):
+    """Draw learning curves, scores per game, intervals and performance profile."""
+
+
+class Bench(WithDevice):
+    """The whole path: plan, run what is missing, scores, plots, and what they show."""
+
+
+@dataclass(frozen=True)
+class Baseline(Common):
+    """Store the finished runs of a suite as the project's baseline, without their weights."""
+
+    reason: str = ""
+    """Why the baseline is made or replaced; kept with it."""
+
+
+@dataclass(frozen=True)
+class Readme:
+    """Write the tables and plots of the README anew from results/baselines."""
+
+    check: bool = False
+    """Change nothing; fail if the README is not what the results say."""
+
+
+console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    console.print(line, markup=False, soft_wrap=True)
+
+
+# ---------------------------------------------------------------------- commands
+
+
+def plan(arguments: WithDevice) -> int:
+    """Print runs and costs."""
+    from benchmarks.report import cost_table, status_table
+
+    store, asked = arguments.store(), arguments.matrix()
+    cells = asked.cells(store)
+    say(f"{asked.suite}, {len(asked.games)} games x {asked.num_seeds} seeds, kept in {store.runs(asked.group)}:")
+    console.print(status_table(cells))
+    costs = known_costs(asked, cells, arguments.device)
+    say("")
+    matrices = dict[str, Matrix]()
+    for name, protocol in PROTOCOLS.items():
+        seeds = arguments.seeds if name == arguments.protocol else None
+        for frames in protocol.planned_frames:
+            matrix = Matrix.of(arguments.suite, name, frames, seeds)
+            matrices[matrix.group] = matrix
+    matrices[asked.group] = asked
+    rows = []
+    for matrix in matrices.values():
+        missing = sum(cell.status != "finished" for cell in matrix.cells(store))
+        rows.append((matrix, missing, runs_at_once(matrix.config, len(matrix.members), _device(arguments.device))))
+    console.print(cost_table(rows, costs))
+    say(
+        f"Forecast from {costs.warm_up_step * 1e3:.1f} ms an agent step of random play, "
+        f"{costs.learning_step * 1e3:.1f} ms of learning, {costs.evaluation_step * 1e3:.1f} ms of evaluation, "
+        f"with {costs.at_once} runs side by side."
+    )
+    return 0
+
+
+def known_costs(matrix: Matrix, cells: Sequence[Cell], device: str) -> Costs:
+    """Costs from the finished runs where all are there, else from a short measurement."""
+    records = [cell.record for cell in cells if cell.record and cell.status == "finished"]
+    at_once, threads = machine_share(matrix, _device(device))
+    if len(records) == len(cells):
+        return costs_from(records, at_once)
+    say("Measuring this machine with a short run ...")
+    return measure(device, at_once, threads)
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        import torch  # slow to import, and only asked here
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name
+
+
+def run(arguments: WithDevice) -> int:
+    """Make what is missing; exit code 1 if any run failed."""
+    done = run_matrix(arguments.matrix(), arguments.store(), _device(arguments.device), say)
+    if not done:
+        say("Not every run finished; the reasons are above. The same command tries again what is missing.")
+    return 0 if done else 1
+
+
+def status(arguments: Common) -> int:
+    """Print the matrix."""
+    from benchmarks.report import status_table
+
+    matrix = arguments.matrix()
+    cells = matrix.cells(arguments.store())
+    console.print(status_table(cells))
+    say(f"{sum(cell.status == 'finished' for cell in cells)} of {len(cells)} runs of {matrix.group} are finished.")
+    return 0
+
+
+def scores(arguments: Common) -> int:
+    """Print the score table; exit code 1 if a cell is missing."""
+    from benchmarks.report import score_report, score_table
+    from benchmarks.scores import score_matrix
+
+    matrix = arguments.matrix()
+    found = score_matrix(matrix.games, matrix.cells(arguments.store()))
+    report = score_report(matrix, found)
+    console.print(score_table(report))
+    for note in report.notes:
+        say(note)
+    return 1 if found.missing else 0
+
+
+def plot(arguments: Common) -> int:
+    """Draw; exit code 1 if a cell is missing."""
+    from benchmarks.plots import draw_all
+    from benchmarks.scores import score_matrix
+
+    matrix, store = arguments.matrix(), arguments.store()
+    cells = matrix.cells(store)
+    found = score_matrix(matrix.games, cells)
+    if not any(found.raw.values()):
+        raise UserError(
+            f"There is nothing to draw: no run of {matrix.group} is finished in {store.runs(matrix.group)}."
+        )
+    records = [cell.record for cell in cells if cell.record and cell.status == "finished"]
+    files = draw_all(matrix, found, records, store.plots(matrix.group))
+    say(f"Drawn in {files[0].parent}: {', '.join(path.name for path in files if path.suffix == '.png')} (and SVG)")
+    if found.missing:
+        say(f"No aggregate is drawn: {len(found.missing)} runs are missing.")
+    return 1 if found.missing else 0
+
+
+def bench(arguments: WithDevice) -> int:
+    """Everything; exit code 1 if a run failed."""
+    from benchmarks.report import score_report, what_it_shows
+    from benchmarks.scores import score_matrix
+
+    plan(arguments)
+    say("")
+    failed = run(arguments)
+    say("")
+    scores(arguments)
+    plot(arguments)
+    if failed:
+        return failed
+    matrix = arguments.matrix()
+    cells = matrix.cells(arguments.store())
+    report = score_report(matrix, score_matrix(matrix.games, cells))
+    say("")
+    say(what_it_shows(report, known_costs(matrix, cells, arguments.device), _nature_at_once(matrix, arguments.device)))
+    return 0
+
+
+def _nature_at_once(matrix: Matrix, device: str) -> int:
+    nature = Matrix.of(matrix.suite, "nature")
+    return runs_at_once(nature.config, len(nature.members), _device(device))
+
+
+def baseline(arguments: Baseline) -> int:
+    """Store the baseline."""
+    from benchmarks.scores import score_matrix
+
+    matrix, store = arguments.matrix(), arguments.store()
+    cells = matrix.cells(store)
+    score_matrix(matrix.games, cells).matrix()  # refuses an incomplete one
+    folder = store.store_baseline(matrix.group, [cell.record for cell in cells if cell.record], arguments.reason)
+    say(f"Stored in {folder}")
+    return 0
+
+
+def readme(arguments: Readme) -> int:
+    """Write or check the README's generated parts."""
+    from benchmarks.readme import update_readme
+
+    changed = update_readme(Path("README.md"), Store(Path("results")), write=not arguments.check)
+    say(("It differs from the results: run python -m benchmarks readme" if changed else "It says what the results say.")
+        if arguments.check else "Written.")  # fmt: skip
+    return 1 if changed and arguments.check else 0
+
+
+# ---------------------------------------------------------------------- entry
+
+COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
+    "bench": (Bench, bench),
+    "plan": (Plan, plan),
+    "run": (Run, run),
+    "status": (Status, status),
+    "scores": (Scores, scores),
+    "plot": (Plot, plot),
+    "baseline": (Baseline, baseline),
+    "readme": (Readme, readme),
+}
+DESCRIPTION = """The suite: runs a DQN on sets of Atari games and tells what its scores show.
+
+  python -m benchmarks bench atari10                                        everything, on a small machine
+  python -m benchmarks plan atari10                                         what it costs here
+  python -m benchmarks bench atari10 --protocol nature --frames 10M --seeds 5   the paper's protocol"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0 done, 1 a run failed or is missing, 2 a user's mistake, 130 interrupted."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        command = tyro.extras.subcommand_cli_from_dict(
+            {name: kind for name, (kind, _) in COMMANDS.items()},
+            prog="python -m benchmarks",
+            description=DESCRIPTION,
+            args=arguments,
+        )
+        return next(action for kind, action in COMMANDS.values() if kind is type(command))(command)
+    except UserError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {error}", style="red", markup=False)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted. Finished runs are kept; the same command makes the rest.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("MPLBACKEND", "agg")
+    sys.exit(main())

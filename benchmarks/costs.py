@@ -1,0 +1,117 @@
+"""What runs cost on this machine, from a short measurement or from runs that were made here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import psutil
+
+from dqn_ref.config import TRANSITION_BYTES, DQNConfig
+from dqn_ref.records import RunRecord
+
+# An evaluation episode in agent steps. Random play of Atari-10 takes 330 (qbert) to 2,500
+# (name_this_game), 1,200 on average; trained agents live longer.
+EVALUATION_EPISODE_STEPS = 1_500
+PROCESS_BYTES = 1_000_000_000  # of a run beside its replay
+MEASURED_GAMES = ("amidar", "riverraid")
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds that a run takes while ``at_once`` runs share the machine."""
+
+    startup: float
+    warm_up_step: float  # one agent step of random play
+    learning_step: float  # one agent step with its share of an update
+    evaluation_step: float  # one agent step of evaluation
+    at_once: int
+
+    def job_seconds(self, config: DQNConfig) -> float:
+        """Seconds of one run with ``config``: the formula behind every forecast."""
+        warm_up = config.replay_start_agent_steps
+        return (
+            self.startup
+            + warm_up * self.warm_up_step
+            + (config.total_agent_steps - warm_up) * self.learning_step
+            + config.evaluation_episodes * EVALUATION_EPISODE_STEPS * self.evaluation_step
+        )
+
+    def suite_seconds(self, config: DQNConfig, num_jobs: int, at_once: int) -> float:
+        """Wall-clock seconds of ``num_jobs`` runs, ``at_once`` side by side."""
+        # Fewer runs at once than measured do not run faster here; more of them share the same cores.
+        slowdown = max(1.0, at_once / self.at_once)
+        return -(-num_jobs // at_once) * self.job_seconds(config) * slowdown
+
+
+def costs_from(records: Sequence[RunRecord], at_once: int) -> Costs:
+    """Costs as the progress of finished runs tells them."""
+    warm_up, learning = list[float](), list[float]()
+    for record in records:
+        before, warm_up_end = 0, record.config.replay_start_agent_steps
+        for row in record.progress():
+            steps = row["agent_steps"] - before
+            seconds = steps * record.config.frames_per_agent_step / row["frames_per_second"] / steps
+            if row["agent_steps"] <= warm_up_end:
+                warm_up.append(seconds)
+            elif before >= warm_up_end:
+                learning.append(seconds)
+            before = int(row["agent_steps"])
+    evaluations = [record.evaluations[0] for record in records]
+    return Costs(
+        startup=fmean(float(record.run["startup_seconds"]) for record in records),
+        warm_up_step=fmean(warm_up),
+        learning_step=fmean(learning),
+        evaluation_step=fmean(evaluation["seconds"] / evaluation["agent_steps"] for evaluation in evaluations),
+        at_once=at_once,
+    )
+
+
+def measure(device: str, at_once: int, threads: int) -> Costs:
+    """Costs from short real runs, ``at_once`` side by side (about 20 seconds on two cores)."""
+    short = {
+        "frames": "3k", "iteration-frames": "3k", "progress-frames": "1k", "replay-start-agent-steps": "250",
+        "epsilon-span-agent-steps": "1", "evaluation-episodes": "1", "evaluation-max-frames": "400",
+        "heldout-states": "10",
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as temporary:
+        folders = [Path(temporary) / str(number) for number in range(min(at_once, 4))]
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "dqn_ref", "train", "--protocol", "ci", "--device", device,
+                 "--game", MEASURED_GAMES[number % 2], "--threads", str(threads), "--out", str(folder),
+                 *(word for name, value in short.items() for word in (f"--{name}", value))],
+                stdout=subprocess.DEVNULL,
+            )
+            for number, folder in enumerate(folders)
+        ]  # fmt: skip
+        exit_codes = [process.wait() for process in processes]
+        if any(exit_codes):
+            raise RuntimeError("the short run that measures this machine failed; its message is above")
+        return costs_from([RunRecord.read(folder) for folder in folders], len(folders))
+
+
+def runs_at_once(config: DQNConfig, num_jobs: int, device: str) -> int:
+    """How many runs this machine bears side by side: one a core, as memory allows, at least one."""
+    replay_bytes = config.transitions_kept * TRANSITION_BYTES
+    bytes_each = PROCESS_BYTES + (replay_bytes if device == "cpu" else 0)
+    fit = int(psutil.virtual_memory().available * 0.9) // bytes_each
+    if device == "cuda":
+        import torch  # slow to import, and only needed here
+
+        fit = min(fit, int(torch.cuda.mem_get_info()[0] * 0.9) // (PROCESS_BYTES + replay_bytes))
+    return max(1, min(os.cpu_count() or 1, num_jobs, fit))
+
+
+def format_seconds(seconds: float) -> str:
+    """Rounded for a reader: ``40 s``, ``12 min``, ``5.2 h``, ``38 days``."""
+    for limit, size, unit in ((90, 1, "s"), (5400, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit}" if seconds / size >= 10 else f"{seconds / size:.1f} {unit}"
+    return f"{seconds / 86_400:,.0f} days"

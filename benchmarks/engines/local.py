@@ -1,0 +1,97 @@
+"""Runs jobs as processes of this machine, several at once, through the agent's own command line."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dqn_ref.config import Protocol
+
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to be made."""
+
+    game: str
+    seed: int
+    frames: int
+    protocol: Protocol
+    folder: Path
+    log: Path
+
+    def command(self, device: str, threads: int) -> list[str]:
+        """What a person would type for this run."""
+        return [
+            sys.executable, "-m", "dqn_ref", "train", "--protocol", self.protocol.name,
+            "--game", self.game, "--seed", str(self.seed), "--frames", str(self.frames),
+            "--device", device, "--threads", str(threads), "--out", str(self.folder),
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a job ended."""
+
+    job: Job
+    exit_code: int
+    seconds: float
+
+
+def run_jobs(
+    jobs: Sequence[Job], *, at_once: int, threads: int, device: str, on_end: Callable[[Ended], None]
+) -> list[Ended]:
+    """Run all ``jobs``, ``at_once`` side by side; a failure stops nothing but itself.
+
+    Raises:
+        KeyboardInterrupt: passed on after every running job was told to end and has recorded that.
+    """
+    waiting, running, ended = deque(jobs), list[tuple[Job, subprocess.Popen[bytes], float]](), list[Ended]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                job = waiting.popleft()
+                running.append((job, _start(job, device, threads), time.monotonic()))
+            for entry in list(running):
+                job, process, start = entry
+                if process.poll() is not None:
+                    running.remove(entry)
+                    ended.append(Ended(job, process.returncode, time.monotonic() - start))
+                    on_end(ended[-1])
+            time.sleep(POLL_SECONDS)
+    finally:
+        for _, process, _ in running:
+            process.send_signal(signal.SIGTERM)
+        for _, process, _ in running:
+            process.wait()
+    return ended
+
+
+def _start(job: Job, device: str, threads: int) -> subprocess.Popen[bytes]:
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    # Waiting threads of OpenMP sleep instead of spinning: the cores belong to the runs beside this one.
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
+    with job.log.open("ab") as log:
+        return subprocess.Popen(
+            job.command(device, threads),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+        )
+
+
+def _end_with_parent() -> None:
+    """If the runner is killed, its runs are told to end, so that none goes on unseen."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)

@@ -1,0 +1,78 @@
+"""The generated parts of the README: every number in it comes from results/ through here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from benchmarks.costs import format_seconds
+from benchmarks.plots import draw_all
+from benchmarks.report import markdown, score_report
+from benchmarks.runner import Matrix
+from benchmarks.scores import score_matrix
+from benchmarks.speed.peers import markdown as speed_markdown
+from benchmarks.store import Store
+from dqn_ref.config import UserError
+
+IMAGES = Path("docs/images")
+
+
+def update_readme(path: Path, store: Store, *, write: bool) -> bool:
+    """Bring the marked parts of the README at ``path`` in line with the results; returns whether they differed.
+
+    A part lies between ``<!-- generated: NAME -->`` and ``<!-- end -->``.
+
+    Raises:
+        UserError: a part is unknown, or the results that it needs are not there.
+    """
+    text = path.read_text()
+
+    def replace(match: re.Match[str]) -> str:
+        if match["name"] not in PARTS:
+            raise UserError(f"{path} asks for the part {match['name']!r}; known are: {', '.join(PARTS)}.")
+        return f"<!-- generated: {match['name']} -->\n{PARTS[match['name']](store)}<!-- end -->"
+
+    new = re.sub(r"<!-- generated: (?P<name>.+?) -->\n.*?<!-- end -->", replace, text, flags=re.DOTALL)
+    if write:
+        path.write_text(new)
+        draw_baseline(store, path.parent / IMAGES)
+    return new != text
+
+
+def draw_baseline(store: Store, folder: Path) -> list[Path]:
+    """Draw the stored ``ci`` baseline of Atari-10 into ``folder``."""
+    matrix = Matrix.of("atari10", "ci")
+    cells = matrix.cells(store, store.baseline(matrix.group))
+    records = [cell.record for cell in cells if cell.record]
+    return draw_all(matrix, score_matrix(matrix.games, cells), records, folder)
+
+
+def _scores(store: Store) -> str:
+    matrix = Matrix.of("atari10", "ci")
+    cells = matrix.cells(store, store.baseline(matrix.group))
+    return markdown(score_report(matrix, score_matrix(matrix.games, cells)))
+
+
+def _speed(store: Store) -> str:
+    paths = sorted((store.root / "speed").glob("*/peers.json"))
+    if not paths:
+        raise UserError(f"{store.root / 'speed'} holds no measurement; run tox -e bench-peers.")
+    return "\n".join(speed_markdown(json.loads(path.read_text())) for path in paths)
+
+
+def _time(store: Store) -> str:
+    matrix = Matrix.of("atari10", "ci")
+    runs = [cell.record.run for cell in matrix.cells(store, store.baseline(matrix.group)) if cell.record]
+    start = min(datetime.fromisoformat(run["started"]) for run in runs)
+    seconds = (max(datetime.fromisoformat(run["ended"]) for run in runs) - start).total_seconds()
+    where, source = runs[0]["provenance"]["machine"], runs[0]["provenance"]["source"]
+    return (
+        f"These {len(runs)} runs took {format_seconds(seconds)} on {where['cores']} cores of {where['cpu']} "
+        f"(source {source['commit'][:10]}).\n"
+    )
+
+
+PARTS: dict[str, Callable[[Store], str]] = {"scores": _scores, "speed": _speed, "time": _time}

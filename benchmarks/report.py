@@ -1,0 +1,159 @@
+"""Results in words and tables, for a terminal and for the README."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.table import Table
+
+from benchmarks.costs import Costs, format_seconds
+from benchmarks.reference import human_and_random, published_scores
+from benchmarks.runner import Matrix
+from benchmarks.scores import ScoreMatrix
+from benchmarks.statistics import AGGREGATES, Interval, aggregates, coverage_note
+from benchmarks.store import Cell
+from dqn_ref.config import UserError, format_frames
+
+PUBLISHED = "dopamine-dqn-rmsprop-2018"
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """Everything that the score table says, before it is drawn."""
+
+    matrix: Matrix
+    rows: list[tuple[str, ...]]
+    aggregates: dict[str, Interval] | None
+    notes: list[str]
+
+
+HEADER = ("game", "seeds", "score", "random", "human", "human-normalised")
+
+
+def score_report(matrix: Matrix, scores: ScoreMatrix) -> ScoreReport:
+    """Scores of a suite: a row per game, the aggregates if no cell is missing, and what must be said."""
+    rows = list[tuple[str, ...]]()
+    for game in matrix.games:
+        raw, anchors = list(scores.raw[game].values()), human_and_random()[game]
+        mean = f"{np.mean(raw):,.1f}" if raw else "-"
+        normalised = f"{scores.normalised(game).mean():.3f}" if raw else "-"
+        rows.append((game, str(len(raw)), mean, f"{anchors.random:,.1f}", f"{anchors.human:,.1f}", normalised))
+    config = matrix.config
+    notes = [
+        f"Protocol {matrix.protocol.protocol.label()}, {format_frames(matrix.frames)} frames: "
+        f"{matrix.protocol.caveat}.",
+        f"Score: mean raw return of the final network, {config.evaluation_episodes} episodes of at most "
+        f"{config.evaluation_max_frames:,} frames, epsilon {config.evaluation_epsilon}.",
+    ]
+    if scores.missing:
+        notes.append(f"No aggregate: {len(scores.missing)} of {len(matrix.members)} runs have no score.")
+        notes += [f"  {cell}" for cell in scores.missing]
+        return ScoreReport(matrix, rows, None, notes)
+    if note := coverage_note(scores.num_seeds):
+        notes.append(note)
+    return ScoreReport(matrix, rows, aggregates(scores.matrix()), notes)
+
+
+def score_table(report: ScoreReport) -> Table:
+    """The report as a table for a terminal."""
+    matrix = report.matrix
+    table = Table(title=f"{matrix.suite}, {matrix.group}, {matrix.num_seeds} seeds", box=None, title_justify="left")
+    for name in HEADER:
+        table.add_column(name, justify="left" if name == "game" else "right", no_wrap=True)
+    for row in report.rows:
+        table.add_row(*row)
+    if report.aggregates:
+        table.add_section()
+        for name, interval in report.aggregates.items():
+            table.add_row(name, "", "", "", "", format_interval(interval))
+    return table
+
+
+def format_interval(interval: Interval) -> str:
+    """``0.012 [0.008, 0.019]``, or the point alone."""
+    ends = "" if interval.low is None else f" [{interval.low:.3f}, {interval.high:.3f}]"
+    return f"{interval.point:.3f}{ends}"
+
+
+def markdown(report: ScoreReport) -> str:
+    """The report as Markdown, for the README."""
+    lines = ["| " + " | ".join(HEADER) + " |", "|---|" + "---:|" * (len(HEADER) - 1)]
+    lines += ["| " + " | ".join(row) + " |" for row in report.rows]
+    for name, interval in (report.aggregates or {}).items():
+        lines.append(f"| **{name}** | | | | | **{format_interval(interval)}** |")
+    return "\n".join([*lines, "", *report.notes]) + "\n"
+
+
+# ---------------------------------------------------------------------- plans
+
+
+def status_table(cells: Sequence[Cell]) -> Table:
+    """Seeds across, games down."""
+    seeds = sorted({cell.member.seed for cell in cells})
+    table = Table("game", *(f"seed {seed}" for seed in seeds), box=None)
+    by_member = {(cell.member.game, cell.member.seed): cell.status for cell in cells}
+    for game in dict.fromkeys(cell.member.game for cell in cells):
+        table.add_row(game, *(by_member[game, seed] for seed in seeds))
+    return table
+
+
+def cost_table(rows: Sequence[tuple[Matrix, int, int]], costs: Costs) -> Table:
+    """What suites cost here; a row per (matrix, missing runs, runs at once)."""
+    table = Table(box=None)
+    for name in ("protocol", "frames", "runs", "missing", "at once", "one run", "all that is missing"):
+        table.add_column(name, justify="left" if name == "protocol" else "right", no_wrap=True)
+    for matrix, missing, at_once in rows:
+        table.add_row(
+            matrix.protocol.protocol.label(),
+            format_frames(matrix.frames),
+            str(len(matrix.members)),
+            str(missing),
+            str(at_once),
+            format_seconds(costs.job_seconds(matrix.config)),
+            format_seconds(costs.suite_seconds(matrix.config, missing, at_once)) if missing else "done",
+        )
+    return table
+
+
+# ---------------------------------------------------------------------- plain words
+
+
+def what_it_shows(report: ScoreReport, costs: Costs, at_once: int) -> str:
+    """What the budget can and cannot show, and what the paper's run would cost here."""
+    matrix = report.matrix
+    if matrix.protocol.protocol.name != "ci":
+        return _nature_words(report)
+    command = "tox -e bench-atari10 --" if matrix.suite == "atari10" else f"python -m benchmarks bench {matrix.suite}"
+    paper = Matrix.of(matrix.suite, "nature")
+    tenth = Matrix.of(matrix.suite, "nature", 10_000_000)
+    return (
+        "What this shows: the whole path works on real games here, from emulator to interval, and the same seeds give\n"
+        "the same runs. A change that breaks learning outright, or slows it, shows in losses, Q values and frames/s.\n"
+        f"What it cannot show: whether this DQN is as good as the paper's. After {format_frames(matrix.frames)} frames "
+        "a DQN has learnt next to\n"
+        f"nothing on these games: {_published_words(1)}.\n"
+        "Its scores lie near the random policy's, often below, and differ mostly by chance.\n"
+        f"The paper's run:  {command} --protocol nature --seeds 5\n"
+        f"  {len(paper.members)} runs of 200M frames; on this machine about "
+        f"{format_seconds(costs.suite_seconds(paper.config, len(paper.members), at_once))}.\n"
+        f"Its first twentieth, where published curves leave the floor:  "
+        f"{command} --protocol nature --frames 10M --seeds 5\n"
+        f"  on this machine about {format_seconds(costs.suite_seconds(tenth.config, len(tenth.members), at_once))}."
+    )
+
+
+def _nature_words(report: ScoreReport) -> str:
+    millions = report.matrix.frames // 1_000_000
+    try:
+        published = _published_words(millions)
+    except (KeyError, UserError):
+        published = "no published figure is stored for this budget"
+    return f"To compare with: {published} (training returns, sticky actions; a different protocol)."
+
+
+def _published_words(millions: int) -> str:
+    scores = published_scores(PUBLISHED, millions, Matrix.of("atari10", "ci").games)
+    iqm = AGGREGATES["IQM"](scores)
+    return f"a published DQN's IQM over Atari-10 is {iqm:.3f} at {millions}M frames ({PUBLISHED}, {len(scores)} seeds)"

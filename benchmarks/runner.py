@@ -1,0 +1,133 @@
+"""The matrix of a suite, game by seed: what is there, what is missing, and making the rest."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.costs import format_seconds, runs_at_once
+from benchmarks.engines.local import Ended, Job, run_jobs
+from benchmarks.protocols import SuiteProtocol, suite_protocol
+from benchmarks.store import Cell, Store, group_name
+from benchmarks.suites import suite_games
+from dqn_ref.config import DQNConfig, UserError
+from dqn_ref.records import RunRecord
+from dqn_ref.seeds import Member
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A suite under a protocol at a budget: every (game, seed) that its aggregate needs."""
+
+    suite: str
+    protocol: SuiteProtocol
+    frames: int
+    num_seeds: int
+
+    @classmethod
+    def of(cls, suite: str, protocol: str, frames: int | None = None, seeds: int | None = None) -> Matrix:
+        """The matrix with the protocol's defaults filled in. Raises UserError: unknown or impossible."""
+        known = suite_protocol(protocol)
+        suite_games(suite)
+        if seeds is not None and seeds < 1:
+            raise UserError(f"--seeds must be 1 or above, got {seeds}.")
+        total = known.protocol.config.total_frames if frames is None else frames
+        matrix = cls(suite, known, total, known.default_seeds if seeds is None else seeds)
+        _ = matrix.config  # checks the budget
+        return matrix
+
+    @property
+    def games(self) -> tuple[str, ...]:
+        """Games of the suite, in its order."""
+        return suite_games(self.suite)
+
+    @property
+    def config(self) -> DQNConfig:
+        """Configuration of every run in the matrix."""
+        return dataclasses.replace(self.protocol.protocol.config, total_frames=self.frames)
+
+    @property
+    def group(self) -> str:
+        """Name of the folder that holds the runs."""
+        return group_name(self.protocol.protocol.label(), self.frames)
+
+    @property
+    def members(self) -> list[Member]:
+        """Every run, seed by seed, so that a matrix cut short has whole seeds first."""
+        return [Member(game, seed) for seed in range(self.num_seeds) for game in self.games]
+
+    def cells(self, store: Store, folder: Path | None = None) -> list[Cell]:
+        """What is there of every run. Raises UserError: a record that is broken or of another setting."""
+        cells = [store.cell(folder or store.runs(self.group), member) for member in self.members]
+        for cell in cells:
+            if cell.record:
+                self._check(cell.record)
+        return cells
+
+    def _check(self, record: RunRecord) -> None:
+        expected: tuple[Any, ...] = (self.protocol.protocol.label(), {}, self.config)
+        got = (record.protocol, dict(record.overrides), record.config)
+        for what, wanted, found in zip(("protocol", "overrides", "configuration"), expected, got, strict=True):
+            if wanted != found:
+                raise UserError(
+                    f"{record.folder} was run with another {what} than {self.group} stands for. Got {found}, expected "
+                    f"{wanted}. Move it out of this folder; runs of different settings are never mixed."
+                )
+
+
+def run_matrix(matrix: Matrix, store: Store, device: str, say: Callable[[str], None]) -> bool:
+    """Make the missing runs of ``matrix``. Returns whether every cell is finished now.
+
+    A finished run is never made again, an unfinished one is kept aside and started afresh.
+    """
+    with store.exclusive(matrix.group):
+        cells = matrix.cells(store)
+        missing = [cell for cell in cells if cell.status != "finished"]
+        if not missing:
+            say(f"Nothing is missing: all {len(cells)} runs of {matrix.group} are finished.")
+            return True
+        elsewhere = [cell.name for cell in missing if cell.status == "running"]
+        if elsewhere:
+            raise UserError(f"{', '.join(elsewhere)} are being run by another process. Wait for it, or stop it first.")
+        for cell in missing:
+            if aside := store.set_aside(cell):
+                say(f"{cell.name} was {cell.status}; kept as {aside.relative_to(store.root)}, started again.")
+        at_once, threads = machine_share(matrix, device)
+        say(f"{len(cells) - len(missing)} of {len(cells)} runs are finished; making {len(missing)}, {at_once} at once.")
+        jobs = [_job(matrix, store, cell) for cell in missing]
+        ended = list[Ended]()
+        start = time.monotonic()
+
+        def on_end(end: Ended) -> None:
+            ended.append(end)
+            rest = len(jobs) - len(ended)
+            left = f"; about {format_seconds((time.monotonic() - start) / len(ended) * rest)} left" if rest else ""
+            say(f"[{len(ended):>{len(str(len(jobs)))}}/{len(jobs)}] {_outcome(end)}{left}")
+
+        run_jobs(jobs, at_once=at_once, threads=threads, device=device, on_end=on_end)
+        return all(cell.status == "finished" for cell in matrix.cells(store))
+
+
+def machine_share(matrix: Matrix, device: str) -> tuple[int, int]:
+    """Runs at once, and threads of each; of the whole matrix, so that a resumed run gets the same."""
+    at_once = runs_at_once(matrix.config, len(matrix.members), device)
+    return at_once, max(1, (os.cpu_count() or 1) // at_once)
+
+
+def _job(matrix: Matrix, store: Store, cell: Cell) -> Job:
+    log = store.runs(matrix.group) / "logs" / f"{cell.name}.log"
+    return Job(cell.member.game, cell.member.seed, matrix.frames, matrix.protocol.protocol, cell.folder, log)
+
+
+def _outcome(end: Ended) -> str:
+    name = end.job.folder.name
+    if end.exit_code == 0:
+        score = RunRecord.read(end.job.folder).evaluations[-1]["mean_return"]
+        return f"{name} finished in {format_seconds(end.seconds)}, score {score:,.1f}"
+    words = end.job.log.read_text().strip().splitlines() or ["it printed nothing"]
+    return f"{name} FAILED (exit code {end.exit_code}): {words[-1]} (all of it in {end.job.log})"

@@ -1,0 +1,78 @@
+"""From records to a matrix of human-normalised scores, or to the list of what is missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.reference import human_and_random
+from benchmarks.store import Cell
+from dqn_ref.config import UserError
+from dqn_ref.records import RunRecord
+
+
+@dataclass(frozen=True)
+class ScoreMatrix:
+    """Scores of the finished runs. Axes by name: ``games`` in order, ``seeds`` within a game."""
+
+    games: tuple[str, ...]
+    raw: dict[str, dict[int, float]]  # game -> seed -> mean return
+    missing: tuple[str, ...]  # cells without a score, as "game seed: status"
+
+    @property
+    def num_seeds(self) -> int:
+        """Seeds of the game that has the fewest."""
+        return min(len(self.raw[game]) for game in self.games)
+
+    def normalised(self, game: str) -> NDArray[np.float64]:
+        """Human-normalised scores [seeds] of one game."""
+        anchors = human_and_random()[game]
+        return np.array([anchors.normalise(score) for _, score in sorted(self.raw[game].items())])
+
+    def matrix(self) -> NDArray[np.float64]:
+        """Human-normalised scores [seeds, games]; rliable's axes, run by game.
+
+        Raises:
+            UserError: a cell is missing; the message names each.
+        """
+        if self.missing:
+            raise UserError(f"No aggregate: {len(self.missing)} runs are missing: {'; '.join(self.missing)}.")
+        return np.stack([self.normalised(game) for game in self.games], axis=1)
+
+
+def run_score(record: RunRecord) -> float:
+    """Mean return of the protocol's own evaluation. Raises UserError: it is absent or not a number."""
+    config = record.config
+    for evaluation in record.evaluations:
+        if (
+            evaluation["weights"] == "last"
+            and evaluation["epsilon"] == config.evaluation_epsilon
+            and evaluation["max_frames"] == config.evaluation_max_frames
+            and evaluation["num_episodes"] == config.evaluation_episodes
+        ):
+            score = float(evaluation["mean_return"])
+            if math.isfinite(score):
+                return score
+    raise UserError(f"{record.folder} is finished but holds no evaluation of its protocol. Move it away, run it again.")
+
+
+def score_matrix(games: Sequence[str], cells: Sequence[Cell]) -> ScoreMatrix:
+    """Scores of ``cells``. Raises UserError: the cells contradict one another."""
+    raw: dict[str, dict[int, float]] = {game: {} for game in games}
+    missing = []
+    for cell in cells:
+        scores = raw[cell.member.game]
+        if cell.member.seed in scores:
+            raise UserError(f"{cell.name} is there twice; a seed counts once.")
+        if cell.status == "finished" and cell.record:
+            scores[cell.member.seed] = run_score(cell.record)
+        else:
+            missing.append(f"{cell.member.game} seed {cell.member.seed}: {cell.status}")
+    settings = {(c.record.protocol, c.record.frames_done) for c in cells if c.record and c.status == "finished"}
+    if len(settings) > 1:
+        raise UserError(f"Runs of different protocols or budgets cannot be aggregated: {sorted(settings)}.")
+    return ScoreMatrix(tuple(games), raw, tuple(missing))

@@ -1,0 +1,155 @@
+"""The only door to results/: nothing is overwritten, nothing is deleted, everything is checked.
+
+results/
+  runs/PROTOCOL-FRAMES/GAME-sSEED/   records of this machine's runs (not in version control)
+  runs/PROTOCOL-FRAMES/attempts/     runs that did not finish, kept
+  runs/PROTOCOL-FRAMES/logs/         what the runs printed
+  baselines/PROTOCOL-FRAMES/         records that the project stands by, without weights
+  plots/PROTOCOL-FRAMES/             drawings of runs/ (not in version control)
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from dqn_ref.config import UserError, format_frames
+from dqn_ref.records import RunRecord, now, write_json
+from dqn_ref.seeds import Member
+
+BASELINE_FILES = ("run.json", "episodes.csv", "progress.csv", "evaluation.json")
+
+
+def group_name(protocol_label: str, total_frames: int) -> str:
+    """Runs that may be compared share this name, e.g. ``nature-v1-10M``."""
+    return f"{protocol_label}-{format_frames(total_frames)}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place of the (game, seed) matrix and what is there."""
+
+    member: Member
+    folder: Path
+    status: str  # missing | running | finished | interrupted | failed
+    record: RunRecord | None
+
+    @property
+    def name(self) -> str:
+        """Readable id of the run within its group."""
+        return self.folder.name
+
+
+class Store:
+    """The results folder at ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def runs(self, group: str) -> Path:
+        """Folder of this machine's runs of a group."""
+        return self.root / "runs" / group
+
+    def plots(self, group: str) -> Path:
+        """Folder of the drawings of a group."""
+        return self.root / "plots" / group
+
+    def baseline(self, group: str) -> Path:
+        """Folder of the stored baseline of a group."""
+        return self.root / "baselines" / group
+
+    def cell(self, folder: Path, member: Member) -> Cell:
+        """What is known of ``member`` in ``folder``. Raises UserError: a broken or foreign record."""
+        path = folder / f"{member.game}-s{member.seed}"
+        if not (path / "run.json").exists():
+            return Cell(member, path, "missing", None)
+        if (path / "run.json").stat().st_size == 0:  # killed while it was being made
+            return Cell(member, path, "interrupted", None)
+        record = RunRecord.read(path)
+        if record.member != member:
+            raise UserError(f"{path} holds the run of {record.member}, expected {member}. Move it to its own folder.")
+        status = record.status
+        if status == "running" and not _alive(int(record.run["pid"]), path):
+            status = "interrupted"  # it was killed before it could say so
+        return Cell(member, path, status, record)
+
+    def set_aside(self, cell: Cell) -> Path | None:
+        """Move what is left of an unfinished run to attempts/, so that its place is free."""
+        if not cell.folder.exists() or cell.status in ("finished", "running"):
+            return None
+        attempts = cell.folder.parent / "attempts"
+        attempts.mkdir(exist_ok=True)
+        number = 1 + sum(1 for path in attempts.iterdir() if path.name.rpartition("-")[0] == cell.name)
+        return cell.folder.rename(attempts / f"{cell.name}-{number}")
+
+    @contextmanager
+    def exclusive(self, group: str) -> Iterator[None]:
+        """Hold a group's runs, so that two runners never start the same one. Raises UserError: held."""
+        folder = self.runs(group)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = (folder / ".lock").open("w")
+        except OSError as error:
+            raise UserError(f"{folder} cannot be written: {error.strerror}. Choose another --results.") from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"Another runner works in {folder}. Wait for it, or stop it first.") from None
+            yield
+
+    # ------------------------------------------------------------------ baselines
+
+    def store_baseline(self, group: str, records: list[RunRecord], reason: str) -> Path:
+        """Copy ``records`` without their weights to baselines/; an older baseline is kept beside it.
+
+        Raises:
+            UserError: no reason, or a record made from a source that was not committed.
+        """
+        if not reason.strip():
+            raise UserError("A baseline needs a --reason, to be kept with it.")
+        for record in records:
+            source = record.run["provenance"]["source"]
+            if source["commit"] is None or source["dirty"]:
+                raise UserError(f"{record.folder} was run from uncommitted source; commit, and run it again.")
+        folder = self.baseline(group)
+        if folder.exists():
+            older = self.baseline(group).with_name(f"{group}.until-{now().replace(':', '')}")
+            folder.rename(older)
+        for record in records:
+            target = folder / record.folder.name
+            target.mkdir(parents=True)
+            for name in BASELINE_FILES:
+                shutil.copyfile(record.folder / name, target / name)
+        write_json(folder / "baseline.json", {"schema": 1, "group": group, "reason": reason, "stored": now()})
+        return folder
+
+    # ------------------------------------------------------------------ speed
+
+    def store_speed(self, name: str, result: Mapping[str, Any]) -> Path:
+        """Write a measurement to speed/MACHINE/; an older one of that name is kept beside it."""
+        where = result["machine"]
+        machine = re.sub(r"[^a-z0-9]+", "-", f"{where['cpu']}-{where['cores']}-cores".lower()).strip("-")
+        path = self.root / "speed" / machine / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            path.rename(path.with_name(f"{name}.until-{now().replace(':', '')}.json"))
+        write_json(path, result)
+        return path
+
+
+def _alive(pid: int, folder: Path) -> bool:
+    """Whether process ``pid`` still writes ``folder``: it runs, and it is not a younger one's number."""
+    try:
+        return psutil.Process(pid).create_time() <= os.stat(folder / "episodes.csv").st_mtime
+    except (psutil.Error, OSError):
+        return False

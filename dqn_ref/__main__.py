@@ -1,0 +1,165 @@
+"""python -m dqn_ref train | evaluate"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from rich.console import Console
+
+from dqn_ref.config import (
+    NATURE,
+    PROTOCOLS,
+    DQNConfig,
+    UserError,
+    format_frames,
+    protocol_named,
+)
+from dqn_ref.seeds import Member
+
+DESCRIPTION = """The DQN of the Nature paper (Mnih et al. 2015) on real Atari games.
+
+  python -m dqn_ref train --game breakout --seed 0 --frames 10M     train, record, evaluate
+  python -m dqn_ref evaluate RUN_DIR --episodes 30                  play the trained network
+
+Frames are emulator frames; an agent step is four of them. --help after a command says more."""
+
+
+@dataclass
+class Train:
+    """Train one DQN on one game, evaluate it, and record everything in a folder.
+
+    Without further options this is the paper's run of 200M frames. A smaller --frames is the same run
+    stopped earlier. `--protocol ci` is the same algorithm with schedules scaled to a small machine; its
+    scores are not the paper's. Every hyperparameter is an option too; changed ones are named in the record.
+    """
+
+    game: str
+    """Name of the game's ROM, e.g. breakout, ms_pacman."""
+    seed: int = 0
+    """Seed of the run; every random stream is derived from it and the game."""
+    protocol: Literal["nature", "ci"] = "nature"
+    """Named set of hyperparameters that the defaults below come from."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes CUDA where there is one."""
+    threads: int | None = None
+    """Threads of PyTorch on a CPU. Default: its own choice."""
+    out: Path | None = None
+    """New folder for the record. Default: runs/PROTOCOL-FRAMES/GAME-sSEED."""
+    config: Annotated[DQNConfig, tyro.conf.arg(name="")] = field(default_factory=DQNConfig)
+
+
+@dataclass
+class Evaluate:
+    """Play episodes with the network of a finished run, and add them to its evaluation.json."""
+
+    run_dir: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    episodes: int = 30
+    """Episodes to play. Paper: 30."""
+    epsilon: float = 0.05
+    """Exploration. Paper: 0.05."""
+    max_frames: int = 108_000
+    """Cap of an episode in frames: 108000, or the paper's 18000."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes CUDA where there is one."""
+
+
+def train_command(arguments: Train) -> None:
+    """Run ``train`` and show its progress."""
+    if arguments.seed < 0:
+        raise UserError(f"--seed must be 0 or above, got {arguments.seed}.")
+    if arguments.threads is not None and arguments.threads < 1:
+        raise UserError(f"--threads must be 1 or above, got {arguments.threads}.")
+    from dqn_ref.progress import shown_progress  # here, so that --help does not wait for torch
+    from dqn_ref.run import run_population
+
+    protocol, config = protocol_named(arguments.protocol), arguments.config
+    member = Member(arguments.game, arguments.seed)
+    name = f"{member.game}-s{member.seed}"
+    out = arguments.out or Path("runs") / f"{protocol.label()}-{format_frames(config.total_frames)}" / name
+    with shown_progress(name) as report:
+        run_population(
+            [member],
+            [out],
+            protocol,
+            config,
+            device_name=arguments.device,
+            threads=arguments.threads,
+            report=report,
+        )
+    from dqn_ref.records import RunRecord
+
+    print_evaluation(dict(RunRecord.read(out).evaluations[-1]))
+    print(f"Recorded in {out}")
+
+
+def evaluate_command(arguments: Evaluate) -> None:
+    """Run ``evaluate``."""
+    from dqn_ref.run import evaluate_folder
+
+    print_evaluation(
+        evaluate_folder(
+            arguments.run_dir,
+            episodes=arguments.episodes,
+            epsilon=arguments.epsilon,
+            max_frames=arguments.max_frames,
+            device_name=arguments.device,
+        )
+    )
+
+
+def print_evaluation(evaluation: dict[str, Any]) -> None:
+    """One line: score, spread, and the protocol that it was measured under."""
+    print(
+        f"Evaluation: mean return {evaluation['mean_return']:.1f} +- {evaluation['std_return']:.1f} (s.d.) over "
+        f"{evaluation['num_episodes']} episodes of at most {evaluation['max_frames']:,} frames, "
+        f"epsilon {evaluation['epsilon']}, after {evaluation['training_frames']:,} frames of training"
+    )
+
+
+def parse(arguments: list[str]) -> Train | Evaluate:
+    """Typed arguments. The defaults of the hyperparameters are those of the protocol that is named."""
+    protocol = NATURE
+    for position, word in enumerate(arguments):
+        name = word.partition("=")[2] if word.startswith("--protocol=") else None
+        if word == "--protocol" and position + 1 < len(arguments):
+            name = arguments[position + 1]
+        protocol = PROTOCOLS.get(name or "", protocol)
+    train_type = Annotated[
+        Train, tyro.conf.subcommand("train", default=Train(game=tyro.MISSING, config=protocol.config))
+    ]
+    evaluate_type = Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    return tyro.cli(
+        train_type | evaluate_type,
+        prog="python -m dqn_ref",
+        description=DESCRIPTION,
+        args=arguments,
+        config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes),
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0 done, 2 a user's mistake, 130 interrupted."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a run that is told to end records it
+    try:
+        command = parse(sys.argv[1:] if arguments is None else arguments)
+        if isinstance(command, Train):
+            train_command(command)
+        else:
+            evaluate_command(command)
+    except UserError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {error}", style="red", markup=False)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted; the record says so.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""Real Atari games as streams of 84x84 grey frames, one emulator per member of a population.
+
+The engine (``ale_py.AtariVectorEnv``) repeats the action 4 times, takes the maximum of the last two
+screens and shrinks by area averaging. What differs from its defaults, and why:
+
+- ``stack_num=1``: frames are stored once; replay builds the stacks.
+- ``reward_clipping=False``: the score is reported raw and clipped only where it is learnt from.
+- ``episodic_life=False``: the engine's flag resets the game at a life loss. Here a life loss is a
+  terminal *transition* and the game goes on: ``terminal = game over or lives fell``.
+- ``noop_max=31``: its bound is exclusive.
+- same-step autoreset: the row of a finished episode carries the next episode's first frame, so that
+  every row is an agent step and no dead row can reach the replay.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import ale_py
+import numpy as np
+from ale_py import AtariVectorEnv, roms
+from numpy.typing import NDArray
+
+from dqn_ref.config import UserError
+
+Frames = NDArray[np.uint8]
+
+ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # no banner in every process
+
+
+def check_game(game: str) -> str:
+    """Return ``game`` if its ROM is there. Raises UserError that suggests near names."""
+    known = roms.get_all_rom_ids()
+    if game in known:
+        return game
+    wanted = "".join(f"_{c.lower()}" if c.isupper() else c for c in game).strip("_").replace("-", "_").replace(" ", "_")
+    near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
+    hint = f" Did you mean {' or '.join(near)}?" if near else " Names are in lower case, e.g. ms_pacman."
+    raise UserError(f"No game is called {game!r}.{hint}")
+
+
+def rom_md5(game: str) -> str:
+    """MD5 of the game's ROM, as recorded with every run."""
+    path = roms.get_rom_path(check_game(game))
+    assert path is not None
+    return hashlib.md5(Path(path).read_bytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Step:
+    """What P emulators answered to P actions.
+
+    ``frame`` [P, 84, 84] u8 is what the member sees next: at the end of an episode it is the first
+    frame of the next one. ``final_frame`` is what followed the action in any case; it is meaningful
+    in rows where ``truncated`` holds, because only those bootstrap from it.
+    """
+
+    frame: Frames  # [P, 84, 84]
+    final_frame: Frames  # [P, 84, 84]
+    reward: NDArray[np.int64]  # [P] raw, summed over the 4 frames
+    terminal: NDArray[np.bool_]  # [P] game over or a life lost
+    game_over: NDArray[np.bool_]  # [P]
+    truncated: NDArray[np.bool_]  # [P] cut by the frame cap, the game was not over
+
+    @property
+    def episode_ended(self) -> NDArray[np.bool_]:
+        """[P] rows whose ``frame`` starts a new episode."""
+        return self.game_over | self.truncated
+
+
+class AtariStreams:
+    """One emulator per entry of ``games``; ``reset``, then ``send`` and ``recv`` in turn.
+
+    Equal games share one engine, so P members of one game cost one call. A trajectory is a function
+    of (seed, actions) alone: not of the number of threads, nor of the streams beside it.
+
+    Raises:
+        UserError: a game is unknown.
+        ValueError: an action is out of range (the engine itself would hang on it for ever).
+    """
+
+    def __init__(
+        self,
+        games: Sequence[str],
+        *,
+        max_episode_frames: int,
+        max_noops: int = 30,
+        sticky_action_probability: float = 0.0,
+        frames_per_agent_step: int = 4,
+        num_threads: int | None = None,
+    ) -> None:
+        self.games = [check_game(game) for game in games]
+        self._rows = {game: np.flatnonzero(np.array(self.games) == game) for game in dict.fromkeys(self.games)}
+        self._engines = {
+            game: AtariVectorEnv(
+                game,
+                len(rows),
+                num_threads=num_threads or len(rows),
+                stack_num=1,
+                frameskip=frames_per_agent_step,
+                noop_max=max_noops + 1,
+                use_fire_reset=False,
+                episodic_life=False,
+                life_loss_info=False,
+                reward_clipping=False,
+                repeat_action_probability=sticky_action_probability,
+                max_num_frames_per_episode=max_episode_frames,
+                autoreset_mode="SameStep",
+            )
+            for game, rows in self._rows.items()
+        }
+        per_game = {game: len(engine.ale.get_action_set()) for game, engine in self._engines.items()}
+        self.num_actions = np.array([per_game[game] for game in self.games])  # [P] minimal action sets
+        self._lives = np.zeros(len(self.games), np.int64)
+
+    def reset(self, seeds: Sequence[int]) -> Frames:
+        """Start episodes from P seeds below 2**31. Returns the first frames, [P, 84, 84] u8."""
+        frame = np.empty((len(self.games), 84, 84), np.uint8)
+        for game, rows in self._rows.items():
+            observation, info = self._engines[game].reset(seed=np.asarray(seeds, np.int64)[rows])
+            frame[rows] = observation[:, 0]
+            self._lives[rows] = info["lives"]
+        return frame
+
+    def send(self, actions: NDArray[np.int64]) -> None:
+        """Start emulating ``actions`` [P]; returns at once."""
+        if not ((actions >= 0) & (actions < self.num_actions)).all():
+            raise ValueError(f"actions {actions.tolist()} do not fit action sets of {self.num_actions.tolist()}")
+        for game, rows in self._rows.items():
+            self._engines[game].send(actions[rows])
+
+    def recv(self) -> Step:
+        """Wait for the emulators and return what they answered."""
+        count = len(self.games)
+        frame, final_frame = np.empty((2, count, 84, 84), np.uint8)
+        reward, lives = np.empty((2, count), np.int64)
+        game_over, truncated = np.empty((2, count), np.bool_)
+        for game, rows in self._rows.items():
+            observation, reward[rows], game_over[rows], truncated[rows], info = self._engines[game].recv()
+            frame[rows] = observation[:, 0]
+            # The engine fills final_obs in finished rows only; the others are uninitialised memory.
+            final_frame[rows] = info["final_obs"][:, 0] if "final_obs" in info else observation[:, 0]
+            lives[rows] = info["lives"]
+        # In a finished row ``lives`` is already the next episode's, but there game_over says it all.
+        terminal = game_over | ((lives < self._lives) & ~truncated)
+        self._lives = lives
+        return Step(frame, final_frame, reward, terminal, game_over, truncated & ~game_over)

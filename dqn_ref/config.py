@@ -1,0 +1,230 @@
+"""Everything that changes a score: each number with its unit, its meaning and its source.
+
+Sources: *paper* is Mnih et al. 2015 (Methods and Extended Data Table 1); *code* is the Lua code
+that DeepMind released with it. Where they disagree the code wins, because it made the scores.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+from tyro.constructors import PrimitiveConstructorSpec
+
+# What replay keeps of a transition: its frame u8; slot i64, action u8, reward f32, terminal u8, history u8.
+TRANSITION_BYTES = 84 * 84 + 8 + 1 + 4 + 1 + 1
+
+
+class UserError(Exception):
+    """A mistake that its maker can mend: shown as one message, without traceback, exit code 2."""
+
+
+def parse_frames(text: str) -> int:
+    """``"10M"``, ``"24k"``, ``"1_000_000"`` or ``"1000000"`` as a number of frames."""
+    units = {"k": 1_000, "m": 1_000_000}
+    number, unit = (text[:-1], units[text[-1].lower()]) if text[-1:].lower() in units else (text, 1)
+    try:
+        frames = float(number) * unit if unit > 1 else int(number.replace(",", ""))
+    except ValueError:
+        raise UserError(f"{text!r} is no number of frames; write 10M, 24k or 1_000_000.") from None
+    if frames <= 0 or frames != int(frames):
+        raise UserError(f"A number of frames must be whole and above 0, got {text!r}.")
+    return int(frames)
+
+
+def format_frames(frames: int) -> str:
+    """Shortest exact form, e.g. ``10M``, ``24k``, ``1234``."""
+    for unit, size in (("M", 1_000_000), ("k", 1_000)):
+        if frames % size == 0:
+            return f"{frames // size}{unit}"
+    return str(frames)
+
+
+# How the command line reads and shows a number of frames.
+Frames = Annotated[
+    int,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="FRAMES",
+        instance_from_str=lambda words: parse_frames(words[0]),
+        is_instance=lambda value: isinstance(value, int),
+        str_from_instance=lambda frames: [format_frames(frames)],
+    ),
+]
+
+
+@dataclass(frozen=True)
+class DQNConfig:
+    """The hyperparameters of one run. The defaults are the paper's.
+
+    Raises:
+        UserError: a value is out of range, or values contradict one another.
+    """
+
+    # ------------------------------------------------------------------ budget, in frames
+    total_frames: Annotated[Frames, tyro.conf.arg(name="frames")] = 200_000_000
+    """Length of training in emulator frames, e.g. 10M, 24k, 1_000_000. Code: 50M agent steps of 4."""
+    iteration_frames: Frames = 1_000_000
+    """Frames between two reseedings of the emulator; a budget is at least one. As in DQN Zoo."""
+    progress_frames: Frames = 50_000
+    """Frames between two rows of progress.csv."""
+
+    # ------------------------------------------------------------------ game
+    frames_per_agent_step: int = 4
+    """Each action is repeated for so many frames. Paper, code: 4."""
+    max_noops: int = 30
+    """An episode starts with 0 to so many no-ops. Paper: "up to 30"."""
+    max_episode_frames: Frames = 108_000
+    """Longer episodes are truncated (not terminal), in frames. 30 minutes of play; DQN Zoo."""
+    sticky_action_probability: float = 0.0
+    """Chance that the emulator repeats the previous action. Paper: none."""
+
+    # ------------------------------------------------------------------ replay
+    replay_capacity: int = 1_000_000
+    """Transitions kept, 7,056 bytes each. Paper, code: 1M most recent."""
+    replay_start_agent_steps: int = 50_000
+    """Agent steps of random play before the first update. Paper, code: 50,000."""
+
+    # ------------------------------------------------------------------ learning
+    batch_size: int = 32
+    """Transitions in an update. Paper, code: 32."""
+    discount: float = 0.99
+    """Discount factor of an agent step. Paper, code: 0.99."""
+    update_period_agent_steps: int = 4
+    """Agent steps between two updates. Paper, code: 4."""
+    target_period_agent_steps: int = 10_000
+    """Agent steps between two copies to the target network. Code (the paper says updates)."""
+    learning_rate: float = 0.00025
+    """Paper, code: 0.00025."""
+    gradient_decay: float = 0.95
+    """RMSProp's running mean of the gradient. Paper, code: 0.95."""
+    squared_gradient_decay: float = 0.95
+    """RMSProp's running mean of the squared gradient. Paper, code: 0.95."""
+    min_squared_gradient: float = 0.01
+    """Added to the variance *inside* the root. Paper, code: 0.01."""
+    error_clip: float = 1.0
+    """The TD error's gradient is clipped to plus and minus this. Paper, code: 1."""
+
+    # ------------------------------------------------------------------ exploration
+    epsilon_start: float = 1.0
+    """Exploration during the warm-up and at its end. Paper, code: 1."""
+    epsilon_end: float = 0.1
+    """Exploration after the span. Paper, code: 0.1."""
+    epsilon_span_agent_steps: int = 1_000_000
+    """Agent steps from start to end value, counted after the warm-up. Code: 1M."""
+
+    # ------------------------------------------------------------------ evaluation, measuring
+    evaluation_episodes: int = 30
+    """Episodes played by the final network. Paper: 30."""
+    evaluation_epsilon: float = 0.05
+    """Exploration during evaluation. Paper: 0.05."""
+    evaluation_max_frames: Frames = 108_000
+    """Cap of an evaluation episode in frames. Paper: 18,000 (5 minutes); its successors 108,000."""
+    heldout_states: int = 500
+    """Fixed states on which Q is tracked, taken from replay when warm-up ends. Code: 500."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            lowest = 0 if field.name == "max_noops" else 1
+            if type(field.default) is int and (type(value) is not int or value < lowest):
+                raise UserError(f"{field.name} must be a whole number, at least {lowest}, got {value!r}.")
+        for name in ("sticky_action_probability", "discount", "gradient_decay", "squared_gradient_decay",
+                     "epsilon_start", "epsilon_end", "evaluation_epsilon"):  # fmt: skip
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise UserError(f"{name} must lie between 0 and 1, got {getattr(self, name)!r}.")
+        for name in ("learning_rate", "min_squared_gradient", "error_clip"):
+            if not getattr(self, name) > 0.0:
+                raise UserError(f"{name} must be above 0, got {getattr(self, name)!r}.")
+        self._check_budget()
+
+    def _check_budget(self) -> None:
+        for name in ("total_frames", "iteration_frames", "progress_frames"):
+            if getattr(self, name) % self.frames_per_agent_step:
+                raise UserError(
+                    f"{name} must be a multiple of {self.frames_per_agent_step}, the frames of an agent step, "
+                    f"got {getattr(self, name):,}."
+                )
+        if self.total_frames < self.iteration_frames:
+            raise UserError(
+                f"A budget of {self.total_frames:,} frames is below one iteration ({self.iteration_frames:,} frames). "
+                f"Ask for at least {self.iteration_frames:,}, or take a smaller protocol (--protocol ci)."
+            )
+        if self.total_agent_steps <= self.replay_start_agent_steps:
+            raise UserError(
+                f"A budget of {self.total_frames:,} frames ends inside the warm-up of the replay "
+                f"({self.replay_start_agent_steps * self.frames_per_agent_step:,} frames), so nothing would be learnt. "
+                "Ask for more frames, or take a smaller protocol (--protocol ci)."
+            )
+        if self.replay_start_agent_steps > self.replay_capacity:
+            raise UserError(
+                f"replay_start_agent_steps ({self.replay_start_agent_steps:,}) is above replay_capacity "
+                f"({self.replay_capacity:,}): the warm-up would overwrite itself."
+            )
+
+    @property
+    def total_agent_steps(self) -> int:
+        """Length of training in agent steps."""
+        return self.total_frames // self.frames_per_agent_step
+
+    @property
+    def transitions_kept(self) -> int:
+        """Transitions that a run of this length ever holds at once."""
+        return min(self.replay_capacity, self.total_agent_steps)
+
+
+# ---------------------------------------------------------------------- protocols
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A named, versioned configuration. Scores of different protocols are never compared."""
+
+    name: str
+    version: int
+    config: DQNConfig
+
+    def label(self) -> str:
+        """Short name with the version, e.g. ``nature-v1``."""
+        return f"{self.name}-v{self.version}"
+
+    def overrides(self, config: DQNConfig) -> dict[str, Any]:
+        """Fields of ``config`` that leave the protocol. A smaller budget does not leave it."""
+        return {
+            field.name: getattr(config, field.name)
+            for field in dataclasses.fields(config)
+            if field.name not in ("total_frames", "progress_frames")
+            and getattr(config, field.name) != getattr(self.config, field.name)
+        }
+
+
+NATURE = Protocol("nature", 1, DQNConfig())
+
+# The same algorithm for a machine of two cores: every schedule is scaled to a budget of minutes.
+CI = Protocol(
+    "ci",
+    1,
+    DQNConfig(
+        total_frames=24_000,
+        iteration_frames=8_000,
+        progress_frames=2_000,
+        replay_capacity=10_000,
+        replay_start_agent_steps=1_000,
+        target_period_agent_steps=250,
+        epsilon_span_agent_steps=2_500,
+        evaluation_episodes=4,
+        evaluation_max_frames=18_000,
+        heldout_states=100,
+    ),
+)
+
+PROTOCOLS = {protocol.name: protocol for protocol in (NATURE, CI)}
+
+
+def protocol_named(name: str) -> Protocol:
+    """The protocol called ``name``. Raises UserError with the known names."""
+    if name not in PROTOCOLS:
+        raise UserError(f"No protocol is called {name!r}; known are: {', '.join(PROTOCOLS)}.")
+    return PROTOCOLS[name]

@@ -1,0 +1,96 @@
+"""Temporal-difference learning of one member: the loss, one update, the copy to the target network."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dqn_ref.network import NatureNetwork
+from dqn_ref.optimizer import RMSProp
+from dqn_ref.replay import Batch
+
+
+def td_loss(
+    q_tm1: Tensor, a_tm1: Tensor, r_t: Tensor, discount_t: Tensor, q_t: Tensor, error_clip: float = 1.0
+) -> Tensor:
+    """The paper's loss, summed over the batch (Methods, "Training algorithm").
+
+    Its gradient with respect to q_tm1[a] is the TD error clipped to +-error_clip: the Huber loss.
+    The *gradient* is clipped, not the loss; a clipped loss would have no gradient where it matters.
+
+    Args:
+        q_tm1: [B, A] online values of the states acted in.
+        a_tm1: [B] actions taken.
+        r_t: [B] clipped rewards.
+        discount_t: [B] 0 where the transition is terminal.
+        q_t: [B, A] target network's values of the states that followed.
+
+    Returns:
+        A scalar.
+    """
+    target = (r_t + discount_t * q_t.amax(dim=1)).detach()  # [B]
+    value = q_tm1.gather(1, a_tm1[:, None])[:, 0]  # [B]
+    return torch.nn.functional.huber_loss(value, target, reduction="sum", delta=error_clip)
+
+
+class Learner:
+    """Online and target network of one member, and the update between them.
+
+    ``update`` is a fixed sequence of tensor operations: it reads nothing back and decides nothing on
+    the host, so that it can be captured as it is.
+    """
+
+    def __init__(
+        self,
+        num_actions: int,
+        *,
+        init: torch.Generator,
+        device: torch.device,
+        learning_rate: float,
+        gradient_decay: float,
+        squared_gradient_decay: float,
+        min_squared_gradient: float,
+        error_clip: float,
+    ) -> None:
+        self.error_clip = error_clip
+        self.online = NatureNetwork(num_actions, init, device)
+        self.target = NatureNetwork(num_actions, init, device).requires_grad_(False)
+        self.weights: list[Tensor] = list(self.online.parameters())
+        self._target_weights: list[Tensor] = list(self.target.parameters())
+        self.gradient: tuple[Tensor, ...] = tuple(map(torch.zeros_like, self.weights))  # newest
+        self.optimizer = RMSProp(
+            self.weights,
+            learning_rate=learning_rate,
+            gradient_decay=gradient_decay,
+            squared_gradient_decay=squared_gradient_decay,
+            min_squared_gradient=min_squared_gradient,
+        )
+        self.loss_sum = torch.zeros((), device=device)  # since it was last taken; stays on the device
+        self.sync_target()
+
+    def update(self, batch: Batch) -> None:
+        """One gradient step on ``batch``."""
+        with torch.no_grad():
+            q_t = self.target(batch.s_t)  # [B, A]
+        q_tm1 = self.online(batch.s_tm1)  # [B, A]
+        loss = td_loss(q_tm1, batch.a_tm1, batch.r_t, batch.discount_t, q_t, self.error_clip)
+        self.gradient = torch.autograd.grad(loss, self.weights)
+        self.optimizer.step(self.gradient)
+        self.loss_sum += loss.detach()
+
+    def sync_target(self) -> None:
+        """Copy the online network to the target network."""
+        with torch.no_grad():
+            torch._foreach_copy_(self._target_weights, self.weights)
+
+    def gradient_norm(self) -> Tensor:
+        """L2 norm of the newest update's gradient, a scalar on the device."""
+        norms: list[Tensor] = list(torch._foreach_norm(self.gradient))
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+        return norm
+
+    @torch.inference_mode()
+    def values(self, state: Tensor) -> Tensor:
+        """Online values, [B, 4, 84, 84] u8 -> [B, A] f32, without a graph."""
+        q: Tensor = self.online(state)
+        return q

@@ -1,0 +1,75 @@
+"""Where a run comes from: source, versions, machine, ROM, command."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+SOURCE = Path(__file__).resolve().parent.parent
+PACKAGES = ("dqn-ref", "torch", "ale-py", "gymnasium", "numpy")
+
+
+def provenance(rom_md5: str, torch_state: dict[str, Any]) -> dict[str, Any]:
+    """The cause of a result, as recorded in run.json. ``torch_state`` is what the caller set there."""
+    lock = SOURCE / "constraints.txt"
+    return {
+        "source": source_revision(),
+        "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "rom_md5": rom_md5,
+        "machine": machine(),
+        "torch": torch_state,
+        "command": shlex.join([Path(sys.executable).name, *_orig_arguments()]),
+    }
+
+
+def source_revision() -> dict[str, Any]:
+    """Commit of the source and whether files that can change a score differ from it."""
+    commit = _git("rev-parse", "HEAD")
+    changes = _git("status", "--porcelain", "--", "dqn_ref", "benchmarks", "constraints.txt", "pyproject.toml")
+    return {"commit": commit or None, "dirty": bool(changes) if commit else None}
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, memory and operating system."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": psutil.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _orig_arguments() -> list[str]:
+    return sys.orig_argv[1:]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(SOURCE), *arguments], capture_output=True, text=True, check=False)
+    except OSError:  # no git on this machine
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

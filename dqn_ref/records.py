@@ -1,0 +1,203 @@
+"""What a run writes down: the one contract between the agent and the suite. See docs/records.md.
+
+    RUN_DIR/
+      run.json              member, protocol, configuration, status, provenance
+      episodes.csv          a row per training episode
+      progress.csv          a row per interval
+      evaluation.json       episodes played by the trained network
+      weights.safetensors   the network, written at every iteration
+      tensorboard/          the progress as events
+
+A failed or interrupted run is a status, never a score.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import datetime
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from dqn_ref.config import DQNConfig, UserError
+from dqn_ref.seeds import Member
+
+SCHEMA = 1
+STATUSES = ("running", "finished", "interrupted", "failed")
+
+EPISODE_COLUMNS = ("frame", "raw_return", "clipped_return", "length_frames", "end")
+EPISODE_ENDS = ("game_over", "truncated", "iteration_end")
+PROGRESS_COLUMNS = (
+    "frames", "agent_steps", "updates", "epsilon", "loss", "q_mean", "q_max", "gradient_norm",
+    "frames_per_second", "emulator_seconds", "network_seconds", "learner_seconds", "wall_seconds",
+)  # fmt: skip
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write ``content`` so that a reader finds the old file or the new one, never half of one."""
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    temporary.write_text(json.dumps(content, indent=1) + "\n")
+    os.replace(temporary, path)
+
+
+def check_new_folder(folder: Path) -> None:
+    """Raise UserError unless ``folder`` is new or empty and can be written; touches nothing."""
+    if (folder / "run.json").exists():
+        raise UserError(f"{folder} already holds a run. Choose another --out; a run is never overwritten.")
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file; --out needs a folder.")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UserError(f"{folder} holds other files. Choose a new or empty folder for --out.")
+    nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise UserError(f"{folder} cannot be written: no permission in {nearest}. Choose another --out.")
+
+
+# ---------------------------------------------------------------------- writing
+
+
+class RunWriter:
+    """Writes one run's folder, as it goes along.
+
+    Raises:
+        UserError: the folder is taken, foreign, or cannot be written.
+    """
+
+    def __init__(self, folder: Path, run: Mapping[str, Any]) -> None:
+        check_new_folder(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # "x": of two runs that start in one folder at once, one fails here
+            (folder / "run.json").open("x").close()
+        except FileExistsError:
+            raise UserError(f"{folder} already holds a run. Choose another --out.") from None
+        except OSError as error:
+            raise UserError(f"{folder} cannot be written: {error.strerror}. Choose another --out.") from None
+        self.folder = folder
+        self._run = {"schema": SCHEMA, **run, "status": "running", "frames_done": 0, "pid": os.getpid(),
+                     "error": None, "started": now(), "ended": None}  # fmt: skip
+        write_json(folder / "run.json", self._run)
+        self._episodes, self._episode_file = self._open("episodes.csv", EPISODE_COLUMNS)
+        self._progress, self._progress_file = self._open("progress.csv", PROGRESS_COLUMNS)
+
+    def _open(self, name: str, columns: Sequence[str]) -> tuple[csv.DictWriter[str], TextIO]:
+        file = (self.folder / name).open("w", newline="", buffering=1)  # a row is on disk once written
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        return writer, file
+
+    def episode(self, **row: Any) -> None:
+        """Add a row to episodes.csv; the columns are EPISODE_COLUMNS."""
+        self._episodes.writerow(row)
+
+    def progress(self, **row: Any) -> None:
+        """Add a row to progress.csv; the columns are PROGRESS_COLUMNS."""
+        self._progress.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+
+    def close(self, status: str, frames_done: int, error: str | None = None) -> None:
+        """Write how the run ended: finished, interrupted or failed."""
+        self._episode_file.close()
+        self._progress_file.close()
+        self._run.update(status=status, frames_done=frames_done, error=error, ended=now())
+        write_json(self.folder / "run.json", self._run)
+
+
+def add_evaluation(folder: Path, evaluation: Mapping[str, Any]) -> None:
+    """Append to evaluation.json."""
+    path = folder / "evaluation.json"
+    known = read_json(path)["evaluations"] if path.exists() else []
+    write_json(path, {"schema": SCHEMA, "evaluations": [*known, evaluation]})
+
+
+# ---------------------------------------------------------------------- reading
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of our schema. Raises UserError: missing, broken, or another schema."""
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}. A run folder holds run.json.") from None
+    except ValueError as error:
+        raise UserError(f"{path} is broken ({error}). Move the run's folder away and run it again.") from None
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if schema != SCHEMA:
+        raise UserError(f"{path} has schema {schema!r}, this version reads {SCHEMA}. Run it again, or use its version.")
+    assert isinstance(content, dict)
+    return content
+
+
+def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Rows of a CSV with exactly ``columns``. Raises UserError: missing or of another form."""
+    try:
+        with path.open(newline="") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+    if tuple(reader.fieldnames or ()) != tuple(columns):
+        raise UserError(f"{path} has columns {reader.fieldnames}, expected {list(columns)}.")
+    if any(None in row or None in row.values() for row in rows):
+        raise UserError(f"{path} is broken: a row has not {len(columns)} fields. Move the run's folder away.")
+    return rows
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as read back from its folder."""
+
+    folder: Path
+    member: Member
+    protocol: str  # with its version, e.g. nature-v1
+    overrides: Mapping[str, Any]
+    config: DQNConfig
+    status: str
+    frames_done: int
+    run: Mapping[str, Any]  # run.json as it is
+    evaluations: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def read(cls, folder: Path) -> RunRecord:
+        """Read and check ``folder``. Raises UserError: missing, broken, or of another schema."""
+        run = read_json(folder / "run.json")
+        try:
+            if run["status"] not in STATUSES:
+                raise ValueError(f"status {run['status']!r}")
+            fields = {field.name for field in dataclasses.fields(DQNConfig)}
+            if set(run["config"]) != fields:
+                raise ValueError(f"config fields {sorted(set(run['config']) ^ fields)} are missing or unknown")
+            evaluation = folder / "evaluation.json"
+            return cls(
+                folder=folder,
+                member=Member(str(run["member"]["game"]), int(run["member"]["seed"])),
+                protocol=f"{run['protocol']['name']}-v{run['protocol']['version']}",
+                overrides=run["protocol"]["overrides"],
+                config=DQNConfig(**run["config"]),
+                status=run["status"],
+                frames_done=int(run["frames_done"]),
+                run=run,
+                evaluations=read_json(evaluation)["evaluations"] if evaluation.exists() else [],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{folder / 'run.json'} is broken: {type(error).__name__} {error}. Move the folder away and run again."
+            ) from None
+
+    def episodes(self) -> list[dict[str, Any]]:
+        """Rows of episodes.csv with numbers as numbers."""
+        rows = read_csv(self.folder / "episodes.csv", EPISODE_COLUMNS)
+        return [{k: v if k == "end" else int(v) for k, v in row.items()} for row in rows]
+
+    def progress(self) -> list[dict[str, float]]:
+        """Rows of progress.csv as floats."""
+        rows = read_csv(self.folder / "progress.csv", PROGRESS_COLUMNS)
+        return [{k: float(v) for k, v in row.items()} for row in rows]
