@@ -52,11 +52,9 @@ class Agent:
     def store(self, action: int, step: Step, row: int) -> None:
         """Put row ``row`` of what the emulators answered to ``action`` into replay."""
         reward = float(np.clip(step.reward[row], -1, 1))
-        if step.truncated[row]:  # not terminal: bootstraps from the frame that followed
-            self.replay.append(action, reward, False, step.final_frame[row])
+        self.replay.append(action, reward, bool(step.terminal[row]), step.final_frame[row])
+        if step.truncated[row]:  # not terminal: it bootstraps from its final frame, and another episode begins
             self.replay.begin(step.frame[row])
-        else:
-            self.replay.append(action, reward, bool(step.terminal[row]), step.frame[row])
 
 
 def choose_actions(agents: Sequence[Agent], epsilon: float) -> NDArray[np.int64]:

@@ -9,7 +9,9 @@ screens and shrinks by area averaging. What differs from its defaults, and why:
   terminal *transition* and the game goes on: ``terminal = game over or lives fell``.
 - ``noop_max=31``: its bound is exclusive.
 - same-step autoreset: the row of a finished episode carries the next episode's first frame, so that
-  every row is an agent step and no dead row can reach the replay.
+  every row is an agent step and no dead row can reach the replay;
+- the frame cap is kept here, not by the engine: at its own cap it breaks off before it has read the
+  last screen, and the final frame, which is bootstrapped from, would be pooled with a stale one.
 """
 
 from __future__ import annotations
@@ -55,8 +57,8 @@ class Step:
     """What P emulators answered to P actions.
 
     ``frame`` [P, 84, 84] u8 is what the member sees next: at the end of an episode it is the first
-    frame of the next one. ``final_frame`` is what followed the action in any case; it is meaningful
-    in rows where ``truncated`` holds, because only those bootstrap from it.
+    frame of the next one. ``final_frame`` is what followed the action where ``truncated`` holds, and
+    only such rows bootstrap from it; elsewhere it equals ``frame``.
     """
 
     frame: Frames  # [P, 84, 84]
@@ -108,13 +110,15 @@ class AtariStreams:
                 life_loss_info=False,
                 reward_clipping=False,
                 repeat_action_probability=sticky_action_probability,
-                max_num_frames_per_episode=max_episode_frames,
+                max_num_frames_per_episode=max_episode_frames + 10 * frames_per_agent_step,  # never reached
                 autoreset_mode="SameStep",
             )
             for game, rows in self._rows.items()
         }
         per_game = {game: len(engine.ale.get_action_set()) for game, engine in self._engines.items()}
         self.num_actions = np.array([per_game[game] for game in self.games])  # [P] minimal action sets
+        self._max_episode_steps = -(-max_episode_frames // frames_per_agent_step)
+        self._episode_steps = np.zeros(len(self.games), np.int64)
         self._lives = np.zeros(len(self.games), np.int64)
 
     def reset(self, seeds: Sequence[int]) -> Frames:
@@ -124,6 +128,7 @@ class AtariStreams:
             observation, info = self._engines[game].reset(seed=np.asarray(seeds, np.int64)[rows])
             frame[rows] = observation[:, 0]
             self._lives[rows] = info["lives"]
+        self._episode_steps[:] = 0
         return frame
 
     def send(self, actions: NDArray[np.int64]) -> None:
@@ -136,16 +141,30 @@ class AtariStreams:
     def recv(self) -> Step:
         """Wait for the emulators and return what they answered."""
         count = len(self.games)
-        frame, final_frame = np.empty((2, count, 84, 84), np.uint8)
+        frame = np.empty((count, 84, 84), np.uint8)
         reward, lives = np.empty((2, count), np.int64)
-        game_over, truncated = np.empty((2, count), np.bool_)
+        game_over = np.empty(count, np.bool_)
         for game, rows in self._rows.items():
-            observation, reward[rows], game_over[rows], truncated[rows], info = self._engines[game].recv()
+            observation, reward[rows], game_over[rows], _, info = self._engines[game].recv()
             frame[rows] = observation[:, 0]
-            # The engine fills final_obs in finished rows only; the others are uninitialised memory.
-            final_frame[rows] = info["final_obs"][:, 0] if "final_obs" in info else observation[:, 0]
             lives[rows] = info["lives"]
-        # In a finished row ``lives`` is already the next episode's, but there game_over says it all.
-        terminal = game_over | ((lives < self._lives) & ~truncated)
+        self._episode_steps += 1
+        truncated = ~game_over & (self._episode_steps >= self._max_episode_steps)
+        # In the row of a finished game ``lives`` is already the next one's, but there game_over says it all.
+        terminal = game_over | (lives < self._lives)
+        final_frame = frame
+        if truncated.any():
+            final_frame = frame.copy()
+            self._restart(truncated, frame, lives)
         self._lives = lives
-        return Step(frame, final_frame, reward, terminal, game_over, truncated & ~game_over)
+        self._episode_steps[game_over | truncated] = 0
+        return Step(frame, final_frame, reward, terminal, game_over, truncated)
+
+    def _restart(self, which: NDArray[np.bool_], frame: Frames, lives: NDArray[np.int64]) -> None:
+        """Begin new episodes in the rows of ``which`` [P], and write what they show first."""
+        for game, rows in self._rows.items():
+            mask = which[rows]
+            if mask.any():
+                observation, info = self._engines[game].reset(options={"reset_mask": mask})
+                frame[rows[mask]] = observation[mask, 0]
+                lives[rows[mask]] = info["lives"][mask]

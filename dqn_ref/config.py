@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 import tyro
@@ -26,11 +27,11 @@ def parse_frames(text: str) -> int:
     units = {"k": 1_000, "m": 1_000_000}
     number, unit = (text[:-1], units[text[-1].lower()]) if text[-1:].lower() in units else (text, 1)
     try:
-        frames = float(number) * unit if unit > 1 else int(number.replace(",", ""))
-    except ValueError:
+        frames = Decimal(number.replace(",", "").replace("_", "")) * unit
+    except InvalidOperation:
         raise UserError(f"{text!r} is no number of frames; write 10M, 24k or 1_000_000.") from None
-    if frames <= 0 or frames != int(frames):
-        raise UserError(f"A number of frames must be whole and above 0, got {text!r}.")
+    if not (frames.is_finite() and 0 < frames <= 10**12) or frames != int(frames):
+        raise UserError(f"A number of frames must be whole, above 0 and at most 10**12, got {text!r}.")
     return int(frames)
 
 
