@@ -14,6 +14,7 @@ import tyro
 from rich.console import Console
 
 from benchmarks.costs import Costs, costs_from, measure, runs_at_once
+from benchmarks.engines.local import end_with_parent
 from benchmarks.protocols import PROTOCOLS
 from benchmarks.runner import Matrix, machine_share, run_matrix
 from benchmarks.store import Cell, Store
@@ -213,6 +214,8 @@ def bench(arguments: WithDevice) -> int:
     from benchmarks.report import score_report, what_it_shows
     from benchmarks.scores import score_matrix
 
+    with arguments.store().exclusive(arguments.matrix().group):
+        pass  # if another runner is at work, say so before measuring
     plan(arguments)
     say("")
     failed = run(arguments)
@@ -278,6 +281,8 @@ DESCRIPTION = """The suite: runs a DQN on sets of Atari games and tells what its
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 done, 1 a run failed or is missing, 2 a user's mistake, 130 interrupted."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if "TOX_ENV_NAME" in os.environ:  # tox, when it is killed, leaves its command running
+        end_with_parent()
     try:
         command = tyro.extras.subcommand_cli_from_dict(
             {name: kind for name, (kind, _) in COMMANDS.items()},

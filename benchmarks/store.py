@@ -97,14 +97,20 @@ class Store:
         folder = self.runs(group)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock = (folder / ".lock").open("w")
+            lock = (folder / ".lock").open("a+")
         except OSError as error:
             raise UserError(f"{folder} cannot be written: {error.strerror}. Choose another --results.") from None
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise UserError(f"Another runner works in {folder}. Wait for it, or stop it first.") from None
+                lock.seek(0)
+                raise UserError(
+                    f"Another runner (process {lock.read().strip()}) works in {folder}. Wait for it, or stop it first."
+                ) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
             yield
 
     # ------------------------------------------------------------------ baselines

@@ -31,7 +31,7 @@ def main(folder: Path, extras: list[str]) -> None:
         start = time.monotonic()
         venv.create(folder, clear=True, with_pip=True)
         package = f"{ROOT}[{','.join(extras)}]" if extras else str(ROOT)
-        command = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+        command = [folder / "bin" / "python", "-m", "pip", "install", "-qq", "--disable-pip-version-check",
                    "--constraint", ROOT / "constraints.txt", "--editable", package]  # fmt: skip
         code = subprocess.run(command, check=False).returncode
         if code:

@@ -87,11 +87,13 @@ def _start(job: Job, device: str, threads: int) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=end_with_parent,
         )
 
 
-def _end_with_parent() -> None:
-    """If the runner is killed, its runs are told to end, so that none goes on unseen."""
-    pr_set_pdeathsig = 1
+def end_with_parent() -> None:
+    """Ask the system to tell this process to end when its parent has died, so that none goes on unseen."""
+    if sys.platform != "linux":
+        return
+    pr_set_pdeathsig = 1  # in linux/prctl.h
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
