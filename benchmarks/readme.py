@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from statistics import median
 
 from benchmarks.costs import format_seconds
 from benchmarks.plots import draw_all
@@ -71,7 +72,8 @@ def _time(store: Store) -> str:
     where, source = runs[0]["provenance"]["machine"], runs[0]["provenance"]["source"]
     return (
         f"These {len(runs)} runs took {format_seconds(seconds)} on {where['cores']} cores of {where['cpu']} "
-        f"(source {source['commit'][:10]}).\n"
+        f"(source {source['commit'][:10]}); a run's start-up, to its first step, took "
+        f"{format_seconds(median(float(run['startup_seconds']) for run in runs))} (median).\n"
     )
 
 

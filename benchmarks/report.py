@@ -129,8 +129,8 @@ def what_it_shows(report: ScoreReport, costs: Costs, at_once: int) -> str:
     paper = Matrix.of(matrix.suite, "nature")
     tenth = Matrix.of(matrix.suite, "nature", 10_000_000)
     return (
-        "What this shows: the whole path works on real games here, from emulator to interval, and the same seeds give\n"
-        "the same runs. A change that breaks learning outright, or slows it, shows in losses, Q values and frames/s.\n"
+        "What this shows: the whole path works on real games here, from emulator to interval. The same seeds on the\n"
+        "same machine give the same runs, so whatever changes the algorithm changes this table.\n"
         f"What it cannot show: whether this DQN is as good as the paper's. After {format_frames(matrix.frames)} frames "
         "a DQN has learnt next to\n"
         f"nothing on these games: {_published_words(1)}.\n"

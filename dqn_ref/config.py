@@ -7,6 +7,7 @@ that DeepMind released with it. Where they disagree the code wins, because it ma
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
@@ -137,8 +138,8 @@ class DQNConfig:
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UserError(f"{name} must lie between 0 and 1, got {getattr(self, name)!r}.")
         for name in ("learning_rate", "min_squared_gradient", "error_clip"):
-            if not getattr(self, name) > 0.0:
-                raise UserError(f"{name} must be above 0, got {getattr(self, name)!r}.")
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise UserError(f"{name} must be a number above 0, got {getattr(self, name)!r}.")
         self._check_budget()
 
     def _check_budget(self) -> None:

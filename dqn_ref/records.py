@@ -18,7 +18,7 @@ import dataclasses
 import datetime
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -51,6 +51,13 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def check_new_folder(folder: Path) -> None:
     """Raise UserError unless ``folder`` is new or empty and can be written; touches nothing."""
+    try:
+        _check_new_folder(folder)
+    except OSError as error:  # a name too long, a folder that must not be searched
+        raise UserError(f"{folder} cannot be written: {error.strerror}. Choose another --out.") from None
+
+
+def _check_new_folder(folder: Path) -> None:
     if (folder / "run.json").exists():
         raise UserError(f"{folder} already holds a run. Choose another --out; a run is never overwritten.")
     if folder.exists() and not folder.is_dir():
@@ -141,11 +148,13 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     try:
         with path.open(newline="") as file:
             reader = csv.DictReader(file)
-            rows = list(reader)
+            names, rows = reader.fieldnames, list(reader)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
-    if tuple(reader.fieldnames or ()) != tuple(columns):
-        raise UserError(f"{path} has columns {reader.fieldnames}, expected {list(columns)}.")
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} is broken ({error}). Move the run's folder away and run it again.") from None
+    if tuple(names or ()) != tuple(columns):
+        raise UserError(f"{path} has columns {names}, expected {list(columns)}.")
     if any(None in row or None in row.values() for row in rows):
         raise UserError(f"{path} is broken: a row has not {len(columns)} fields. Move the run's folder away.")
     return rows
@@ -193,11 +202,24 @@ class RunRecord:
             ) from None
 
     def episodes(self) -> list[dict[str, Any]]:
-        """Rows of episodes.csv with numbers as numbers."""
-        rows = read_csv(self.folder / "episodes.csv", EPISODE_COLUMNS)
-        return [{k: v if k == "end" else int(v) for k, v in row.items()} for row in rows]
+        """Rows of episodes.csv with numbers as numbers. Raises UserError: broken."""
+
+        def parse(column: str, text: str) -> int | str:
+            if column != "end":
+                return int(text)
+            if text not in EPISODE_ENDS:
+                raise ValueError(f"end {text!r}")
+            return text
+
+        return self._rows("episodes.csv", EPISODE_COLUMNS, parse)
 
     def progress(self) -> list[dict[str, float]]:
-        """Rows of progress.csv as floats."""
-        rows = read_csv(self.folder / "progress.csv", PROGRESS_COLUMNS)
-        return [{k: float(v) for k, v in row.items()} for row in rows]
+        """Rows of progress.csv as floats. Raises UserError: broken."""
+        return self._rows("progress.csv", PROGRESS_COLUMNS, lambda column, text: float(text))
+
+    def _rows(self, name: str, columns: Sequence[str], parse: Callable[[str, str], Any]) -> list[dict[str, Any]]:
+        path = self.folder / name
+        try:
+            return [{k: parse(k, v) for k, v in row.items()} for row in read_csv(path, columns)]
+        except ValueError as error:
+            raise UserError(f"{path} is broken ({error}). Move the run's folder away and run it again.") from None

@@ -51,7 +51,7 @@ def prepare_torch(device: torch.device, threads: int | None = None) -> dict[str,
     # The running means of dead units decay into denormal numbers, which are a hundred times slower.
     torch.set_flush_denormal(True)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms imports the compiler: 2 s
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -215,6 +215,8 @@ def run_population(
         UserError: a bad argument; nothing was written then.
         KeyboardInterrupt: passed on after the records were closed as interrupted.
     """
+    if len({folder.absolute() for folder in folders}) < len(folders):
+        raise UserError(f"Each run needs a folder of its own, got {', '.join(map(str, folders))}.")
     for member, folder in zip(members, folders, strict=True):
         check_game(member.game)
         records.check_new_folder(folder)
@@ -223,12 +225,12 @@ def run_population(
     torch_state = prepare_torch(device, threads)
     streams = make_streams(config, [member.game for member in members])
     agents = [make_agent(config, m, int(n), device) for m, n in zip(members, streams.num_actions, strict=True)]
-    recorders = [
-        MemberRecorder(folder, _description(member, protocol, config, torch_state), agent, config.frames_per_agent_step)
-        for member, folder, agent in zip(members, folders, agents, strict=True)
-    ]
+    recorders = list[MemberRecorder]()
     frames_done = 0
     try:
+        for member, folder, agent in zip(members, folders, agents, strict=True):
+            description = _description(member, protocol, config, torch_state)
+            recorders.append(MemberRecorder(folder, description, agent, config.frames_per_agent_step))
         for tick in _measured(config, agents, streams, recorders, report):
             frames_done = tick.agent_step * config.frames_per_agent_step
         for member, recorder in zip(members, recorders, strict=True):
