@@ -110,7 +110,7 @@ def say(line: str) -> None:
 
 def plan(arguments: WithDevice) -> int:
     """Print runs and costs."""
-    from benchmarks.report import cost_table, status_table
+    from benchmarks.tables import cost_table, status_table
 
     store, asked = arguments.store(), arguments.matrix()
     cells = asked.cells(store)
@@ -166,7 +166,7 @@ def run(arguments: WithDevice) -> int:
 
 def status(arguments: Common) -> int:
     """Print the matrix."""
-    from benchmarks.report import status_table
+    from benchmarks.tables import status_table
 
     matrix = arguments.matrix()
     cells = matrix.cells(arguments.store())
@@ -202,7 +202,7 @@ def plot(arguments: Common) -> int:
             f"There is nothing to draw: no run of {matrix.group} is finished in {store.runs(matrix.group)}."
         )
     records = [cell.record for cell in cells if cell.record and cell.status == "finished"]
-    files = draw_all(matrix, found, records, store.plots(matrix.group))
+    files = draw_all(matrix, found, records, store.plots(matrix.name))
     say(f"Drawn in {files[0].parent}: {', '.join(path.name for path in files if path.suffix == '.png')} (and SVG)")
     if found.missing:
         say(f"No aggregate is drawn: {len(found.missing)} runs are missing.")
@@ -220,12 +220,13 @@ def bench(arguments: WithDevice) -> int:
     say("")
     failed = run(arguments)
     say("")
-    scores(arguments)
-    plot(arguments)
-    if failed:
-        return failed
     matrix = arguments.matrix()
     cells = matrix.cells(arguments.store())
+    scores(arguments)
+    if any(cell.status == "finished" for cell in cells):
+        plot(arguments)
+    if failed:
+        return failed
     report = score_report(matrix, score_matrix(matrix.games, cells))
     say("")
     say(what_it_shows(report, known_costs(matrix, cells, arguments.device), _nature_at_once(matrix, arguments.device)))
@@ -244,7 +245,7 @@ def baseline(arguments: Baseline) -> int:
     matrix, store = arguments.matrix(), arguments.store()
     cells = matrix.cells(store)
     score_matrix(matrix.games, cells).matrix()  # refuses an incomplete one
-    folder = store.store_baseline(matrix.group, [cell.record for cell in cells if cell.record], arguments.reason)
+    folder = store.store_baseline(matrix.name, [cell.record for cell in cells if cell.record], arguments.reason)
     say(f"Stored in {folder}")
     return 0
 

@@ -13,7 +13,8 @@ from statistics import fmean
 
 import psutil
 
-from dqn_ref.config import TRANSITION_BYTES, DQNConfig
+from benchmarks.scores import protocol_evaluation
+from dqn_ref.config import TRANSITION_BYTES, DQNConfig, UserError
 from dqn_ref.records import RunRecord
 
 # An evaluation episode in agent steps. Random play of Atari-10 takes 330 (qbert) to 2,500
@@ -63,7 +64,7 @@ def costs_from(records: Sequence[RunRecord], at_once: int) -> Costs:
             elif before >= warm_up_end:
                 learning.append(seconds)
             before = int(row["agent_steps"])
-    evaluations = [record.evaluations[0] for record in records]
+    evaluations = [protocol_evaluation(record) for record in records]
     return Costs(
         startup=fmean(float(record.run["startup_seconds"]) for record in records),
         warm_up_step=fmean(warm_up),
@@ -91,9 +92,15 @@ def measure(device: str, at_once: int, threads: int) -> Costs:
             )
             for number, folder in enumerate(folders)
         ]  # fmt: skip
-        exit_codes = [process.wait() for process in processes]
+        try:
+            exit_codes = [process.wait() for process in processes]
+        finally:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait()
         if any(exit_codes):
-            raise RuntimeError("the short run that measures this machine failed; its message is above")
+            raise UserError("The short run that measures this machine failed; its message is above.")
         return costs_from([RunRecord.read(folder) for folder in folders], len(folders))
 
 

@@ -41,6 +41,9 @@ def draw_all(matrix: Matrix, scores: ScoreMatrix, records: Sequence[RunRecord], 
     folder.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(STYLE):
         figures = {"learning_curves": learning_curves(matrix, records)}
+        for name in ("games", "intervals", "profile"):  # of an earlier, complete matrix
+            for suffix in (".png", ".svg"):
+                (folder / name).with_suffix(suffix).unlink(missing_ok=True)
         if not scores.missing:
             figures["games"] = game_bars(matrix, scores)
             figures["intervals"] = intervals(matrix, scores.matrix())
@@ -91,6 +94,8 @@ def learning_curves(matrix: Matrix, records: Sequence[RunRecord]) -> Figure:
             together = np.ma.masked_invalid(np.stack(curves)).mean(axis=0).filled(np.nan)
             _line(axis, points[1:] / size, together, linewidth=2.2, markersize=4, label="mean of seeds")
         axis.axhline(human_and_random()[game].random, color=GREY, linestyle="--", linewidth=1, label="random policy")
+        if not any(np.isfinite(one).any() for one in curves):
+            axis.text(0.5, 0.5, "no episode\nran to its end", ha="center", va="center", transform=axis.transAxes)
         axis.set_title(game)
         axis.set_xlim(0, matrix.frames / size * 1.03)
     axes.flat[0].legend(fontsize=8, frameon=False)

@@ -13,10 +13,11 @@ from benchmarks.costs import format_seconds
 from benchmarks.plots import draw_all
 from benchmarks.report import markdown, score_report
 from benchmarks.runner import Matrix
-from benchmarks.scores import score_matrix
+from benchmarks.scores import ScoreMatrix, score_matrix
 from benchmarks.speed.peers import markdown as speed_markdown
 from benchmarks.store import Store
 from dqn_ref.config import UserError
+from dqn_ref.records import RunRecord
 
 IMAGES = Path("docs/images")
 
@@ -29,6 +30,8 @@ def update_readme(path: Path, store: Store, *, write: bool) -> bool:
     Raises:
         UserError: a part is unknown, or the results that it needs are not there.
     """
+    if not path.exists():
+        raise UserError(f"There is no {path} here. Run this in the project's root.")
     text = path.read_text()
 
     def replace(match: re.Match[str]) -> str:
@@ -45,16 +48,21 @@ def update_readme(path: Path, store: Store, *, write: bool) -> bool:
 
 def draw_baseline(store: Store, folder: Path) -> list[Path]:
     """Draw the stored ``ci`` baseline of Atari-10 into ``folder``."""
+    matrix, scores, records = _baseline(store)
+    return draw_all(matrix, scores, records, folder)
+
+
+def _baseline(store: Store) -> tuple[Matrix, ScoreMatrix, list[RunRecord]]:
     matrix = Matrix.of("atari10", "ci")
-    cells = matrix.cells(store, store.baseline(matrix.group))
-    records = [cell.record for cell in cells if cell.record]
-    return draw_all(matrix, score_matrix(matrix.games, cells), records, folder)
+    cells = matrix.cells(store, store.baseline(matrix.name))
+    scores = score_matrix(matrix.games, cells)
+    scores.matrix()  # refuses a baseline that is not complete
+    return matrix, scores, [cell.record for cell in cells if cell.record]
 
 
 def _scores(store: Store) -> str:
-    matrix = Matrix.of("atari10", "ci")
-    cells = matrix.cells(store, store.baseline(matrix.group))
-    return markdown(score_report(matrix, score_matrix(matrix.games, cells)))
+    matrix, scores, _ = _baseline(store)
+    return markdown(score_report(matrix, scores))
 
 
 def _speed(store: Store) -> str:
@@ -65,8 +73,7 @@ def _speed(store: Store) -> str:
 
 
 def _time(store: Store) -> str:
-    matrix = Matrix.of("atari10", "ci")
-    runs = [cell.record.run for cell in matrix.cells(store, store.baseline(matrix.group)) if cell.record]
+    runs = [record.run for record in _baseline(store)[2]]
     start = min(datetime.fromisoformat(run["started"]) for run in runs)
     seconds = (max(datetime.fromisoformat(run["ended"]) for run in runs) - start).total_seconds()
     where, source = runs[0]["provenance"]["machine"], runs[0]["provenance"]["source"]

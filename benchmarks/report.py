@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,6 @@ from benchmarks.reference import human_and_random, published_scores
 from benchmarks.runner import Matrix
 from benchmarks.scores import ScoreMatrix
 from benchmarks.statistics import AGGREGATES, Interval, aggregates, coverage_note
-from benchmarks.store import Cell
 from dqn_ref.config import UserError, format_frames
 
 PUBLISHED = "dopamine-dqn-rmsprop-2018"
@@ -84,37 +82,6 @@ def markdown(report: ScoreReport) -> str:
     for name, interval in (report.aggregates or {}).items():
         lines.append(f"| **{name}** | | | | | **{format_interval(interval)}** |")
     return "\n".join([*lines, "", *report.notes]) + "\n"
-
-
-# ---------------------------------------------------------------------- plans
-
-
-def status_table(cells: Sequence[Cell]) -> Table:
-    """Seeds across, games down."""
-    seeds = sorted({cell.member.seed for cell in cells})
-    table = Table("game", *(f"seed {seed}" for seed in seeds), box=None)
-    by_member = {(cell.member.game, cell.member.seed): cell.status for cell in cells}
-    for game in dict.fromkeys(cell.member.game for cell in cells):
-        table.add_row(game, *(by_member[game, seed] for seed in seeds))
-    return table
-
-
-def cost_table(rows: Sequence[tuple[Matrix, int, int]], costs: Costs) -> Table:
-    """What suites cost here; a row per (matrix, missing runs, runs at once)."""
-    table = Table(box=None)
-    for name in ("protocol", "frames", "runs", "missing", "at once", "one run", "all that is missing"):
-        table.add_column(name, justify="left" if name == "protocol" else "right", no_wrap=True)
-    for matrix, missing, at_once in rows:
-        table.add_row(
-            matrix.protocol.protocol.label(),
-            format_frames(matrix.frames),
-            str(len(matrix.members)),
-            str(missing),
-            str(at_once),
-            format_seconds(costs.job_seconds(matrix.config)),
-            format_seconds(costs.suite_seconds(matrix.config, missing, at_once)) if missing else "done",
-        )
-    return table
 
 
 # ---------------------------------------------------------------------- plain words

@@ -57,6 +57,11 @@ class Matrix:
         return group_name(self.protocol.protocol.label(), self.frames)
 
     @property
+    def name(self) -> str:
+        """Name of the matrix, e.g. ``atari10-nature-v1-10M``; suites share the runs of a group."""
+        return f"{self.suite}-{self.group}"
+
+    @property
     def members(self) -> list[Member]:
         """Every run, seed by seed, so that a matrix cut short has whole seeds first."""
         return [Member(game, seed) for seed in range(self.num_seeds) for game in self.games]
@@ -129,5 +134,4 @@ def _outcome(end: Ended) -> str:
     if end.exit_code == 0:
         score = RunRecord.read(end.job.folder).evaluations[-1]["mean_return"]
         return f"{name} finished in {format_seconds(end.seconds)}, score {score:,.1f}"
-    words = end.job.log.read_text().strip().splitlines() or ["it printed nothing"]
-    return f"{name} FAILED (exit code {end.exit_code}): {words[-1]} (all of it in {end.job.log})"
+    return f"{name} FAILED (exit code {end.exit_code}): {end.last_line} (all of it in {end.job.log})"

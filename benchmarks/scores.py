@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,20 +45,24 @@ class ScoreMatrix:
         return np.stack([self.normalised(game) for game in self.games], axis=1)
 
 
+def protocol_evaluation(record: RunRecord) -> Mapping[str, Any]:
+    """The evaluation that the run's own protocol asks for. Raises UserError: it is absent or not a number."""
+    config = record.config
+    wanted = {
+        "weights": "last",
+        "epsilon": config.evaluation_epsilon,
+        "max_frames": config.evaluation_max_frames,
+        "num_episodes": config.evaluation_episodes,
+    }
+    for evaluation in record.evaluations:
+        if all(evaluation[key] == value for key, value in wanted.items()) and math.isfinite(evaluation["mean_return"]):
+            return evaluation
+    raise UserError(f"{record.folder} is finished but holds no evaluation of its protocol. Move it away, run it again.")
+
+
 def run_score(record: RunRecord) -> float:
     """Mean return of the protocol's own evaluation. Raises UserError: it is absent or not a number."""
-    config = record.config
-    for evaluation in record.evaluations:
-        if (
-            evaluation["weights"] == "last"
-            and evaluation["epsilon"] == config.evaluation_epsilon
-            and evaluation["max_frames"] == config.evaluation_max_frames
-            and evaluation["num_episodes"] == config.evaluation_episodes
-        ):
-            score = float(evaluation["mean_return"])
-            if math.isfinite(score):
-                return score
-    raise UserError(f"{record.folder} is finished but holds no evaluation of its protocol. Move it away, run it again.")
+    return float(protocol_evaluation(record)["mean_return"])
 
 
 def score_matrix(games: Sequence[str], cells: Sequence[Cell]) -> ScoreMatrix:

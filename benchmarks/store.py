@@ -14,6 +14,7 @@ import fcntl
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,13 +60,13 @@ class Store:
         """Folder of this machine's runs of a group."""
         return self.root / "runs" / group
 
-    def plots(self, group: str) -> Path:
-        """Folder of the drawings of a group."""
-        return self.root / "plots" / group
+    def plots(self, matrix: str) -> Path:
+        """Folder of the drawings of a matrix, which is named by suite and group."""
+        return self.root / "plots" / matrix
 
-    def baseline(self, group: str) -> Path:
-        """Folder of the stored baseline of a group."""
-        return self.root / "baselines" / group
+    def baseline(self, matrix: str) -> Path:
+        """Folder of the stored baseline of a matrix, which is named by suite and group."""
+        return self.root / "baselines" / matrix
 
     def cell(self, folder: Path, member: Member) -> Cell:
         """What is known of ``member`` in ``folder``. Raises UserError: a broken or foreign record."""
@@ -78,7 +79,7 @@ class Store:
         if record.member != member:
             raise UserError(f"{path} holds the run of {record.member}, expected {member}. Move it to its own folder.")
         status = record.status
-        if status == "running" and not _alive(int(record.run["pid"]), path):
+        if status == "running" and not _alive(record.pid, path):
             status = "interrupted"  # it was killed before it could say so
         return Cell(member, path, status, record)
 
@@ -88,7 +89,8 @@ class Store:
             return None
         attempts = cell.folder.parent / "attempts"
         attempts.mkdir(exist_ok=True)
-        number = 1 + sum(1 for path in attempts.iterdir() if path.name.rpartition("-")[0] == cell.name)
+        taken = [path.name.rpartition("-") for path in attempts.iterdir()]
+        number = 1 + max((int(n) for name, _, n in taken if name == cell.name and n.isdigit()), default=0)
         return cell.folder.rename(attempts / f"{cell.name}-{number}")
 
     @contextmanager
@@ -115,11 +117,11 @@ class Store:
 
     # ------------------------------------------------------------------ baselines
 
-    def store_baseline(self, group: str, records: list[RunRecord], reason: str) -> Path:
+    def store_baseline(self, matrix: str, records: list[RunRecord], reason: str) -> Path:
         """Copy ``records`` without their weights to baselines/; an older baseline is kept beside it.
 
         Raises:
-            UserError: no reason, or a record made from a source that was not committed.
+            UserError: no reason, an unfinished record, or one made from a source that was not committed.
         """
         if not reason.strip():
             raise UserError("A baseline needs a --reason, to be kept with it.")
@@ -127,17 +129,19 @@ class Store:
             source = record.run["provenance"]["source"]
             if source["commit"] is None or source["dirty"]:
                 raise UserError(f"{record.folder} was run from uncommitted source; commit, and run it again.")
-        folder = self.baseline(group)
-        if folder.exists():
-            older = self.baseline(group).with_name(f"{group}.until-{now().replace(':', '')}")
-            folder.rename(older)
-        for record in records:
-            target = folder / record.folder.name
-            target.mkdir(parents=True)
-            for name in BASELINE_FILES:
-                shutil.copyfile(record.folder / name, target / name)
-        write_json(folder / "baseline.json", {"schema": 1, "group": group, "reason": reason, "stored": now()})
-        return folder
+            if record.status != "finished":
+                raise UserError(f"{record.folder} is {record.status}; a baseline holds finished runs only.")
+        folder = self.baseline(matrix)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            new = Path(temporary) / "new"  # whole, before anything takes the old one's place
+            for record in records:
+                (new / record.folder.name).mkdir(parents=True)
+                for name in BASELINE_FILES:
+                    shutil.copyfile(record.folder / name, new / record.folder.name / name)
+            write_json(new / "baseline.json", {"schema": 1, "matrix": matrix, "reason": reason, "stored": now()})
+            _keep_older(folder)
+            return new.rename(folder)
 
     # ------------------------------------------------------------------ speed
 
@@ -147,15 +151,26 @@ class Store:
         machine = re.sub(r"[^a-z0-9]+", "-", f"{where['cpu']}-{where['cores']}-cores".lower()).strip("-")
         path = self.root / "speed" / machine / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            path.rename(path.with_name(f"{name}.until-{now().replace(':', '')}.json"))
+        _keep_older(path)
         write_json(path, result)
         return path
+
+
+def _keep_older(path: Path) -> None:
+    """Rename what is at ``path``, if anything, to NAME.until-TIME beside it."""
+    if not path.exists():
+        return
+    kept, number = path.with_name(f"{path.stem}.until-{now().replace(':', '')}{path.suffix}"), 2
+    while kept.exists():
+        kept, number = kept.with_name(f"{kept.stem.split('_')[0]}_{number}{path.suffix}"), number + 1
+    path.rename(kept)
 
 
 def _alive(pid: int, folder: Path) -> bool:
     """Whether process ``pid`` still writes ``folder``: it runs, and it is not a younger one's number."""
     try:
-        return psutil.Process(pid).create_time() <= os.stat(folder / "episodes.csv").st_mtime
+        process = psutil.Process(pid)
+        younger = process.create_time() > os.stat(folder / "episodes.csv").st_mtime
+        return process.status() != psutil.STATUS_ZOMBIE and not younger
     except (psutil.Error, OSError):
         return False

@@ -35,6 +35,10 @@ PROGRESS_COLUMNS = (
     "frames", "agent_steps", "updates", "epsilon", "loss", "q_mean", "q_max", "gradient_norm",
     "frames_per_second", "emulator_seconds", "network_seconds", "learner_seconds", "wall_seconds",
 )  # fmt: skip
+EVALUATION_FIELDS = (
+    "weights", "training_frames", "epsilon", "max_frames", "num_episodes", "mean_return", "std_return",
+    "agent_steps", "seconds", "episodes",
+)  # fmt: skip
 
 
 def now() -> str:
@@ -171,6 +175,7 @@ class RunRecord:
     config: DQNConfig
     status: str
     frames_done: int
+    pid: int
     run: Mapping[str, Any]  # run.json as it is
     evaluations: Sequence[Mapping[str, Any]]
 
@@ -178,14 +183,16 @@ class RunRecord:
     def read(cls, folder: Path) -> RunRecord:
         """Read and check ``folder``. Raises UserError: missing, broken, or of another schema."""
         run = read_json(folder / "run.json")
+        evaluations: Any = []
+        if (folder / "evaluation.json").exists():
+            evaluations = read_json(folder / "evaluation.json").get("evaluations")
         try:
             if run["status"] not in STATUSES:
                 raise ValueError(f"status {run['status']!r}")
             fields = {field.name for field in dataclasses.fields(DQNConfig)}
             if set(run["config"]) != fields:
                 raise ValueError(f"config fields {sorted(set(run['config']) ^ fields)} are missing or unknown")
-            evaluation = folder / "evaluation.json"
-            return cls(
+            record = cls(
                 folder=folder,
                 member=Member(str(run["member"]["game"]), int(run["member"]["seed"])),
                 protocol=f"{run['protocol']['name']}-v{run['protocol']['version']}",
@@ -193,13 +200,22 @@ class RunRecord:
                 config=DQNConfig(**run["config"]),
                 status=run["status"],
                 frames_done=int(run["frames_done"]),
+                pid=int(run["pid"]),
                 run=run,
-                evaluations=read_json(evaluation)["evaluations"] if evaluation.exists() else [],
+                evaluations=evaluations,
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, UserError) as error:
             raise UserError(
                 f"{folder / 'run.json'} is broken: {type(error).__name__} {error}. Move the folder away and run again."
             ) from None
+        if not isinstance(evaluations, list) or not all(
+            isinstance(each, dict) and set(EVALUATION_FIELDS) <= set(each) for each in evaluations
+        ):
+            raise UserError(
+                f"{folder / 'evaluation.json'} is broken: expected a list of evaluations, each with "
+                f"{', '.join(EVALUATION_FIELDS)}. Move the folder away and run again."
+            )
+        return record
 
     def episodes(self) -> list[dict[str, Any]]:
         """Rows of episodes.csv with numbers as numbers. Raises UserError: broken."""

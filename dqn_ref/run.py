@@ -8,7 +8,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,7 @@ class MemberRecorder:
         self.writer = records.RunWriter(folder, run)
         self.agent = agent
         self.frames_per_agent_step = frames_per_agent_step
+        self.frames_done = 0
         self.returns: list[int] = []  # raw, of episodes that ran to their end
         self._events = SummaryWriter(str(folder / "tensorboard"))
         self._heldout: torch.Tensor | None = None
@@ -131,6 +132,7 @@ class MemberRecorder:
 
     def observe(self, tick: Tick, row: int) -> None:
         """Follow the episode in play by one agent step."""
+        self.frames_done = tick.agent_step * self.frames_per_agent_step
         reward = int(tick.step.reward[row])
         self._raw += reward
         self._clipped += int(np.sign(reward)) if abs(reward) > 1 else reward
@@ -140,13 +142,16 @@ class MemberRecorder:
             ended = "iteration_end"
         if ended is None:
             return
-        frame = tick.agent_step * self.frames_per_agent_step
         self.writer.episode(
-            frame=frame, raw_return=self._raw, clipped_return=self._clipped, length_frames=self._length, end=ended
+            frame=self.frames_done,
+            raw_return=self._raw,
+            clipped_return=self._clipped,
+            length_frames=self._length,
+            end=ended,
         )
         if ended != "iteration_end":
             self.returns.append(self._raw)
-            self._events.add_scalar("episode/raw_return", self._raw, frame)
+            self._events.add_scalar("episode/raw_return", self._raw, self.frames_done)
         self._raw = self._clipped = self._length = 0
 
     def hold_out(self, size: int) -> None:
@@ -190,10 +195,10 @@ class MemberRecorder:
         save_file(state, temporary)
         os.replace(temporary, self.writer.folder / "weights.safetensors")
 
-    def close(self, status: str, frames_done: int, error: str | None = None) -> None:
+    def close(self, status: str, error: str | None = None) -> None:
         """End the record with ``status``."""
         self._events.close()
-        self.writer.close(status, frames_done, error)
+        self.writer.close(status, self.frames_done, error)
 
 
 # ---------------------------------------------------------------------- the run
@@ -226,13 +231,11 @@ def run_population(
     streams = make_streams(config, [member.game for member in members])
     agents = [make_agent(config, m, int(n), device) for m, n in zip(members, streams.num_actions, strict=True)]
     recorders = list[MemberRecorder]()
-    frames_done = 0
     try:
         for member, folder, agent in zip(members, folders, agents, strict=True):
             description = _description(member, protocol, config, torch_state)
             recorders.append(MemberRecorder(folder, description, agent, config.frames_per_agent_step))
-        for tick in _measured(config, agents, streams, recorders, report):
-            frames_done = tick.agent_step * config.frames_per_agent_step
+        _train_measured(config, agents, streams, recorders, report)
         for member, recorder in zip(members, recorders, strict=True):
             evaluation = play_evaluation(
                 recorder.agent.learner.values,
@@ -241,27 +244,27 @@ def run_population(
                 episodes=config.evaluation_episodes,
                 epsilon=config.evaluation_epsilon,
                 max_frames=config.evaluation_max_frames,
-                training_frames=frames_done,
+                training_frames=recorder.frames_done,
                 device=device,
             )
             records.add_evaluation(recorder.writer.folder, evaluation)
     except KeyboardInterrupt:
-        _close_all(recorders, "interrupted", frames_done, None)
+        _close_all(recorders, "interrupted", None)
         raise
     except BaseException:
-        _close_all(recorders, "failed", frames_done, traceback.format_exc())
+        _close_all(recorders, "failed", traceback.format_exc())
         raise
-    _close_all(recorders, "finished", frames_done, None)
+    _close_all(recorders, "finished", None)
 
 
-def _measured(
+def _train_measured(
     config: DQNConfig,
     agents: Sequence[Agent],
     streams: AtariStreams,
     recorders: Sequence[MemberRecorder],
     report: Report,
-) -> Iterator[Tick]:
-    """The training loop with measurements around it; yields its ticks."""
+) -> None:
+    """The training loop with measurements around it."""
     split = TimeSplit()
     start = last = time.perf_counter()
     last_frames = 0
@@ -283,7 +286,6 @@ def _measured(
         if tick.iteration_ended or frames == config.total_frames:
             for recorder in recorders:
                 recorder.save_weights()
-        yield tick
 
 
 def _progress(frames: int, config: DQNConfig, speed: float, recorders: Sequence[MemberRecorder]) -> Progress:
@@ -337,9 +339,9 @@ def play_evaluation(
     )
 
 
-def _close_all(recorders: Sequence[MemberRecorder], status: str, frames_done: int, error: str | None) -> None:
+def _close_all(recorders: Sequence[MemberRecorder], status: str, error: str | None) -> None:
     for recorder in recorders:
-        recorder.close(status, frames_done, error)
+        recorder.close(status, error)
 
 
 # ---------------------------------------------------------------------- evaluating a recorded run

@@ -45,6 +45,7 @@ class Ended:
     job: Job
     exit_code: int
     seconds: float
+    last_line: str  # of what it printed
 
 
 def run_jobs(
@@ -55,33 +56,35 @@ def run_jobs(
     Raises:
         KeyboardInterrupt: passed on after every running job was told to end and has recorded that.
     """
-    waiting, running, ended = deque(jobs), list[tuple[Job, subprocess.Popen[bytes], float]](), list[Ended]()
+    waiting, running, ended = deque(jobs), list[tuple[Job, subprocess.Popen[bytes], float, int]](), list[Ended]()
     try:
         while waiting or running:
             while waiting and len(running) < at_once:
                 job = waiting.popleft()
-                running.append((job, _start(job, device, threads), time.monotonic()))
+                running.append((job, *_start(job, device, threads)))
             for entry in list(running):
-                job, process, start = entry
+                job, process, start, log_start = entry
                 if process.poll() is not None:
                     running.remove(entry)
-                    ended.append(Ended(job, process.returncode, time.monotonic() - start))
+                    seconds = time.monotonic() - start
+                    ended.append(Ended(job, process.returncode, seconds, _last_line(job.log, log_start)))
                     on_end(ended[-1])
             time.sleep(POLL_SECONDS)
     finally:
-        for _, process, _ in running:
+        for _, process, _, _ in running:
             process.send_signal(signal.SIGTERM)
-        for _, process, _ in running:
+        for _, process, _, _ in running:
             process.wait()
     return ended
 
 
-def _start(job: Job, device: str, threads: int) -> subprocess.Popen[bytes]:
+def _start(job: Job, device: str, threads: int) -> tuple[subprocess.Popen[bytes], float, int]:
+    """The process, when it started, and where in its log it begins: earlier attempts' words are kept there."""
     job.log.parent.mkdir(parents=True, exist_ok=True)
-    # Waiting threads of OpenMP sleep instead of spinning: the cores belong to the runs beside this one.
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     with job.log.open("ab") as log:
-        return subprocess.Popen(
+        log_start = log.tell()
+        process = subprocess.Popen(
             job.command(device, threads),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -89,6 +92,12 @@ def _start(job: Job, device: str, threads: int) -> subprocess.Popen[bytes]:
             env=environment,
             preexec_fn=end_with_parent,
         )
+        return process, time.monotonic(), log_start
+
+
+def _last_line(log: Path, start: int) -> str:
+    lines = log.read_bytes()[start:].decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it printed nothing"
 
 
 def end_with_parent() -> None:

@@ -1,0 +1,61 @@
+"""The README says what the results say, and its commands exist."""
+
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import COMMANDS
+from benchmarks.readme import PARTS, draw_baseline, update_readme
+from benchmarks.store import Store
+from benchmarks.suites import SUITES
+from dqn_ref.config import TRANSITION_BYTES
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+
+
+def test_generated_parts_are_what_the_results_say():
+    assert not update_readme(README, Store(ROOT / "results"), write=False)
+
+
+def test_every_known_part_is_in_the_readme():
+    assert set(re.findall(r"<!-- generated: (.+?) -->", README.read_text())) == set(PARTS)
+
+
+def test_plots_are_drawn_from_the_baseline(tmp_path):
+    drawn = [path for path in draw_baseline(Store(ROOT / "results"), tmp_path) if path.suffix == ".svg"]
+    assert drawn
+    for path in drawn:
+        assert (ROOT / "docs" / "images" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_changed_figure_is_noticed_and_mended(tmp_path):
+    text = README.read_text()
+    line = next(line for line in text.splitlines() if line.startswith("| amidar"))
+    (tmp_path / "README.md").write_text(text.replace(line, line + " 12345 |"))
+    store = Store(ROOT / "results")
+    assert update_readme(tmp_path / "README.md", store, write=False)
+    assert update_readme(tmp_path / "README.md", store, write=True)
+    assert (tmp_path / "README.md").read_text() == text
+
+
+def test_bytes_a_transition_are_those_of_the_replay():
+    assert f"{TRANSITION_BYTES:,} bytes a transition" in README.read_text()
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"tox -e ([\w-]+)", README.read_text()))))
+def test_tox_environments_of_the_readme_exist(name):
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    assert f"testenv:{name}" in tox
+
+
+def test_commands_and_suites_of_the_readme_are_all_there_are():
+    text = README.read_text()
+    table = text[text.index("| command of") : text.index("Suites:")]
+    named = {word for row in table.splitlines()[2:] if row for word in re.findall(r"`([a-z]+)`", row.split("|")[1])}
+    assert named == set(COMMANDS)
+    suites = text[text.index("Suites:") :].split(".")[0]
+    assert set(re.findall(r"`(\w+)`", suites)) == set(SUITES)

@@ -1,0 +1,108 @@
+import csv
+from importlib import resources
+
+import numpy as np
+import pytest
+
+from benchmarks.reference import Anchors, human_and_random, published_scores
+from benchmarks.statistics import AGGREGATES
+from benchmarks.suites import suite_games
+
+RMSPROP, ADAM, NNABLA = "dopamine-dqn-rmsprop-2018", "dopamine-dqn-adam-mse-2021", "nnabla-rl-dqn"
+BUDGETS = (1, 5, 10, 20, 40, 100, 200)
+GAMES = suite_games("atari10")
+
+
+def published_rows():
+    text = resources.files("benchmarks").joinpath("data", "published_dqn_scores.csv").read_text()
+    return list(csv.DictReader(text.splitlines()))
+
+
+# ---------------------------------------------------------------------- anchors
+
+
+def test_human_normalised_score_worked_by_hand():
+    """Random 100, human 300: a span of 200."""
+    anchors = Anchors(random=100.0, human=300.0)
+    assert anchors.normalise(100.0) == 0.0
+    assert anchors.normalise(300.0) == 1.0
+    assert anchors.normalise(150.0) == 0.25
+    assert anchors.normalise(0.0) == -0.5
+    assert anchors.normalise(700.0) == 3.0
+
+
+def test_human_normalised_score_where_both_anchors_are_negative():
+    """Double Dunk: random -18.6, human -16.4; one point is 1 / 2.2 of the span."""
+    double_dunk = human_and_random()["double_dunk"]
+    assert (double_dunk.random, double_dunk.human) == (-18.6, -16.4)
+    assert double_dunk.normalise(-17.6) == pytest.approx(1 / 2.2)
+
+
+def test_the_anchors_are_those_of_wang_et_al_for_57_games():
+    anchors = human_and_random()
+    assert len(anchors) == 57
+    assert (anchors["breakout"].random, anchors["breakout"].human) == (1.7, 30.5)
+    assert (anchors["pong"].random, anchors["pong"].human) == (-20.7, 14.6)
+    assert (anchors["phoenix"].random, anchors["phoenix"].human) == (761.4, 7242.6)
+
+
+def test_video_pinball_has_the_random_score_of_wang_et_al_and_not_zero():
+    """Dopamine and rliable's notebooks have 0.0 there."""
+    assert human_and_random()["video_pinball"].random == 16256.9
+
+
+def test_every_human_plays_better_than_random():
+    assert all(anchors.human > anchors.random for anchors in human_and_random().values())
+
+
+# ---------------------------------------------------------------------- published scores
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (RMSPROP, (0.006, 0.029, 0.113, 0.223, 0.425, 0.614, 0.664)),
+        (ADAM, (0.008, 0.073, 0.226, 0.407, 0.583, 0.753, 0.801)),
+    ],
+)
+def test_iqm_over_atari10_is_the_published_tables(source, expected):
+    found = [AGGREGATES["IQM"](published_scores(source, millions, GAMES)) for millions in BUDGETS]
+    assert [round(float(iqm), 3) for iqm in found] == list(expected)
+
+
+def test_iqm_over_the_nine_games_of_nnabla_is_the_published_tables():
+    games = tuple(game for game in GAMES if game != "phoenix")
+    found = [AGGREGATES["IQM"](published_scores(NNABLA, millions, games)) for millions in BUDGETS]
+    assert [round(float(iqm), 3) for iqm in found] == [0.002, 0.032, 0.091, 0.110, 0.199, 0.400, 0.388]
+
+
+def test_rows_are_seeds_and_columns_are_games_in_the_order_asked_for():
+    scores = published_scores(RMSPROP, 10, ("qbert", "amidar"))
+    assert scores.shape == (5, 2)
+    qbert = human_and_random()["qbert"]
+    by_seed = {
+        int(row["seed"]): qbert.normalise(float(row["score"]))
+        for row in published_rows()
+        if (row["source"], row["game"], row["frames_millions"]) == (RMSPROP, "qbert", "10")
+    }
+    np.testing.assert_array_equal(scores[:, 0], [by_seed[seed] for seed in sorted(by_seed)])
+    np.testing.assert_array_equal(scores[:, ::-1], published_scores(RMSPROP, 10, ("amidar", "qbert")))
+
+
+@pytest.mark.parametrize(
+    ("source", "millions", "games"),
+    [
+        (NNABLA, 10, GAMES),  # no Phoenix
+        (RMSPROP, 11, GAMES),  # no such budget
+        ("nobody", 10, GAMES),
+    ],
+)
+def test_a_figure_that_was_never_published_is_no_number(source, millions, games):
+    with pytest.raises(KeyError):
+        published_scores(source, millions, games)
+
+
+def test_no_published_cell_is_there_twice():
+    """A repeated row would silently replace the one before it."""
+    keys = [(row["source"], row["game"], row["seed"], row["frames_millions"]) for row in published_rows()]
+    assert len(set(keys)) == len(keys) == 2 * 2750 + 1470

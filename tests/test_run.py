@@ -1,0 +1,354 @@
+import math
+import random
+from dataclasses import asdict
+from types import SimpleNamespace
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dqn_ref import run as module
+from dqn_ref.atari import Step
+from dqn_ref.config import CI, NATURE, TRANSITION_BYTES, UserError
+from dqn_ref.records import RunRecord
+from dqn_ref.run import MemberRecorder, check_memory, evaluate_folder, load_network, run_population, select_device
+from dqn_ref.seeds import Member
+from dqn_ref.train import Tick, make_agent
+
+CPU = torch.device("cpu")
+BREAKOUT, PONG = Member("breakout", 0), Member("pong", 1)
+
+
+def run(folder, config, member: Member = BREAKOUT, **changes) -> RunRecord:
+    run_population([member], [folder], CI, config, device_name="cpu", **changes)
+    return RunRecord.read(folder)
+
+
+def results(folder) -> tuple[bytes, bytes, list]:
+    """All that a run's seed decides: episodes, weights, evaluation episodes."""
+    evaluations = [evaluation["episodes"] for evaluation in RunRecord.read(folder).evaluations]
+    return (folder / "episodes.csv").read_bytes(), (folder / "weights.safetensors").read_bytes(), evaluations
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One tiny run that several tests look at: breakout, cut every 50 agent steps."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    seen = []
+    run_population([BREAKOUT], [folder], CI, tiny(), device_name="cpu", report=seen.append)
+    return SimpleNamespace(folder=folder, record=RunRecord.read(folder), reports=seen)
+
+
+def tiny(**changes):
+    """As the fixture ``tiny_config``, for the run that a whole module shares."""
+    from dqn_ref.config import DQNConfig
+
+    return DQNConfig(
+        **{
+            "total_frames": 960,
+            "iteration_frames": 480,
+            "progress_frames": 240,
+            "replay_capacity": 150,
+            "replay_start_agent_steps": 60,
+            "batch_size": 8,
+            "target_period_agent_steps": 50,
+            "epsilon_span_agent_steps": 100,
+            "evaluation_episodes": 2,
+            "evaluation_max_frames": 200,
+            "heldout_states": 8,
+            "max_episode_frames": 200,
+        }
+        | changes
+    )
+
+
+# ---------------------------------------------------------------------- what is recorded
+
+
+def test_a_finished_run_says_so_and_by_what_it_came_about(finished):
+    record = finished.record
+    assert (record.status, record.frames_done, record.run["error"]) == ("finished", 960, None)
+    assert record.member == BREAKOUT
+    assert record.config == tiny()
+    assert record.protocol == "ci-v1"
+    assert record.overrides == CI.overrides(tiny())
+    cause = record.run["provenance"]
+    assert cause["rom_md5"] == "f34f08e5eb96e500e851a80be3277a56"
+    assert cause["versions"]["torch"] == torch.__version__
+    assert cause["torch"]["device"] == "cpu"
+    assert {"source", "machine", "command", "lock_sha256"} <= set(cause)
+
+
+def test_every_frame_belongs_to_one_episode(finished):
+    """120 agent steps an iteration, cut every 50 or earlier at game over; the iteration's end cuts the rest."""
+    episodes = finished.record.episodes()
+    assert sum(row["length_frames"] for row in episodes) == 960
+    assert np.cumsum([row["length_frames"] for row in episodes]).tolist() == [row["frame"] for row in episodes]
+    assert [(row["length_frames"], row["end"]) for row in episodes] == [
+        (200, "truncated"), (200, "truncated"), (80, "iteration_end"),
+    ] * 2  # fmt: skip
+
+
+def test_progress_counts_frames_steps_and_updates(finished):
+    """Updates at agent steps 64, 68 ... 236 of 240: none, 14, 29 and 44 of them by 60, 120, 180 and 240 steps."""
+    rows = finished.record.progress()
+    assert [row["frames"] for row in rows] == [240, 480, 720, 960]
+    assert [row["agent_steps"] for row in rows] == [60, 120, 180, 240]
+    assert [row["updates"] for row in rows] == [0, 14, 29, 44]
+    assert [row["epsilon"] for row in rows] == pytest.approx([1.0, 1 - 0.9 * 0.59, 0.1, 0.1])
+    assert math.isnan(rows[0]["loss"])
+    assert math.isnan(rows[0]["gradient_norm"])
+    assert all(row["loss"] >= 0 and row["gradient_norm"] > 0 for row in rows[1:])
+    assert all(row["q_max"] >= row["q_mean"] for row in rows)
+    assert all(row["frames_per_second"] > 0 for row in rows)
+    assert np.all(np.diff([row["wall_seconds"] for row in rows]) > 0)
+
+
+def test_held_out_q_is_that_of_the_weights_written(finished, tiny_config):
+    """The last row's q_mean, from weights.safetensors and the held-out states of an equal run's replay."""
+    config = tiny()
+    agent = make_agent(config, BREAKOUT, 4, CPU)
+    streams = module.make_streams(config, ["breakout"])
+    for tick in module.train(config, [agent], streams, module.TimeSplit()):
+        if tick.agent_step == config.replay_start_agent_steps:
+            held = agent.heldout_batch(config.heldout_states).s_tm1
+            break
+    network = load_network(finished.folder / "weights.safetensors", CPU)
+    q = network(held).amax(dim=1)
+    last = finished.record.progress()[-1]
+    assert last["q_mean"] == pytest.approx(q.mean().item(), rel=1e-4)
+    assert last["q_max"] == pytest.approx(q.max().item(), rel=1e-4)
+
+
+def test_the_report_follows_the_run_to_its_end(finished):
+    assert [(report.frames, report.total_frames) for report in finished.reports] == [
+        (240, 960), (480, 960), (720, 960), (960, 960),
+    ]  # fmt: skip
+    assert finished.reports[-1].seconds_left == 0
+    full = [row["raw_return"] for row in finished.record.episodes() if row["end"] != "iteration_end"]
+    assert finished.reports[-1].mean_return == pytest.approx(np.mean(full))
+
+
+def test_the_final_network_is_evaluated_under_the_configurations_protocol(finished):
+    (evaluation,) = finished.record.evaluations
+    assert (evaluation["num_episodes"], evaluation["max_frames"], evaluation["epsilon"]) == (2, 200, 0.05)
+    assert (evaluation["training_frames"], evaluation["weights"]) == (960, "last")
+    returns = [episode["raw_return"] for episode in evaluation["episodes"]]
+    assert evaluation["mean_return"] == pytest.approx(np.mean(returns))
+
+
+def test_weights_written_are_what_training_made_of_the_first(finished):
+    weights = load_file(finished.folder / "weights.safetensors")
+    fresh = make_agent(tiny(), BREAKOUT, 4, CPU).learner.online.state_dict()
+    assert {name: value.shape for name, value in weights.items()} == {name: v.shape for name, v in fresh.items()}
+    assert all(not torch.equal(weights[name], fresh[name]) for name in fresh)
+    assert not list(finished.folder.glob("*.tmp"))
+
+
+def test_the_score_recorded_is_raw_and_the_clipped_one_stands_beside_it(tmp_path, tiny_config):
+    """Rewards 200, -5, 0, 1 make 196, clipped 1 - 1 + 0 + 1 = 1; the next episode starts from 0."""
+    config = tiny_config()
+    recorder = MemberRecorder(tmp_path / "run", {"config": asdict(config)}, make_agent(config, BREAKOUT, 4, CPU), 4)
+
+    def observe(agent_step: int, reward: int, *, game_over=False, truncated=False, iteration_ended=False) -> None:
+        frame, no = np.zeros((1, 84, 84), np.uint8), np.array([False])
+        over, cut = np.array([game_over]), np.array([truncated])
+        step = Step(frame, frame, np.array([reward]), over | no, over, cut)
+        recorder.observe(Tick(agent_step, 0, 1.0, np.array([0]), step, iteration_ended), 0)
+
+    for agent_step, reward in enumerate([200, -5, 0], start=1):
+        observe(agent_step, reward)
+    observe(4, 1, game_over=True)
+    observe(5, 30, truncated=True)
+    observe(6, 7)
+    observe(7, 7, iteration_ended=True)
+    recorder.close("finished", 28)
+    rows = (tmp_path / "run" / "episodes.csv").read_text().splitlines()
+    assert rows == [
+        "frame,raw_return,clipped_return,length_frames,end",
+        "16,196,1,16,game_over",
+        "20,30,1,4,truncated",
+        "28,14,2,8,iteration_end",
+    ]
+    assert recorder.returns == [196, 30]  # an episode that the iteration cut is no score
+
+
+# ---------------------------------------------------------------------- determinism
+
+
+def test_equal_seeds_give_bitwise_equal_results_and_another_seed_does_not(finished, tmp_path):
+    run(tmp_path / "again", tiny())
+    run(tmp_path / "other", tiny(), Member("breakout", 1))
+    assert results(tmp_path / "again") == results(finished.folder)
+    for mine, other in zip(results(finished.folder)[1:], results(tmp_path / "other")[1:], strict=True):
+        assert mine != other
+
+
+def test_another_seed_plays_other_episodes(tmp_path):
+    """River Raid scores in every episode, so that other play shows in episodes.csv."""
+    config = tiny(total_frames=480)
+    for seed in (0, 1):
+        run(tmp_path / str(seed), config, Member("riverraid", seed))
+    assert results(tmp_path / "0")[0] != results(tmp_path / "1")[0]
+
+
+def test_members_side_by_side_get_what_each_gets_alone(finished, tmp_path):
+    members = [PONG, BREAKOUT, Member("breakout", 5)]
+    folders = [tmp_path / f"{member.game}-{member.seed}" for member in members]
+    run_population(members, folders, CI, tiny(), device_name="cpu")
+    assert results(folders[1]) == results(finished.folder)
+    run(tmp_path / "alone", tiny(), PONG)
+    assert results(folders[0]) == results(tmp_path / "alone")
+    assert results(folders[2])[1] != results(folders[1])[1]
+
+
+def test_measuring_more_often_changes_nothing(finished, tmp_path):
+    run(tmp_path / "run", tiny(progress_frames=40, heldout_states=16))
+    assert results(tmp_path / "run") == results(finished.folder)
+
+
+def test_a_smaller_budget_is_the_same_run_stopped_earlier(finished, tmp_path):
+    run(tmp_path / "run", tiny(total_frames=480))
+    shorter = (tmp_path / "run" / "episodes.csv").read_text()
+    assert (finished.folder / "episodes.csv").read_text().startswith(shorter)
+
+
+def test_a_run_draws_from_no_global_generator(tmp_path):
+    def states():
+        return torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state())
+
+    before = states()
+    run(tmp_path / "run", tiny(total_frames=480))
+    assert states() == before
+
+
+# ---------------------------------------------------------------------- how runs end
+
+
+def test_a_run_that_fails_is_recorded_as_failed_with_its_traceback(tmp_path, monkeypatch):
+    def broken(*args, **kwargs):
+        raise RuntimeError("no evaluation today")
+
+    monkeypatch.setattr(module, "evaluate", broken)
+    with pytest.raises(RuntimeError, match="today"):
+        run(tmp_path / "run", tiny(total_frames=480))
+    record = RunRecord.read(tmp_path / "run")
+    assert (record.status, record.frames_done) == ("failed", 480)
+    assert "no evaluation today" in record.run["error"]
+    assert record.evaluations == []
+
+
+def test_a_run_that_is_interrupted_says_how_far_it_came(tmp_path):
+    def stop(progress):
+        if progress.frames == 480:
+            raise KeyboardInterrupt
+
+    members, folders = [BREAKOUT, PONG], [tmp_path / "a", tmp_path / "b"]
+    with pytest.raises(KeyboardInterrupt):
+        run_population(members, folders, CI, tiny(), device_name="cpu", report=stop)
+    for folder in folders:
+        record = RunRecord.read(folder)
+        assert record.status == "interrupted"
+        assert 476 <= record.frames_done <= 480
+        assert record.evaluations == []
+        with pytest.raises(UserError, match="interrupted"):
+            evaluate_folder(folder, episodes=1, epsilon=0.05, max_frames=100)
+
+
+@pytest.mark.parametrize(
+    ("members", "folders"),
+    [
+        ([Member("brekout", 0)], ["a"]),
+        ([BREAKOUT, Member("brekout", 0)], ["a", "b"]),
+        ([BREAKOUT, PONG], ["a", "taken"]),
+        ([BREAKOUT, PONG], ["a", "a"]),  # two members, one folder
+    ],
+)
+def test_a_users_mistake_leaves_nothing_behind(tmp_path, members, folders):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.tex").touch()
+    with pytest.raises(UserError):
+        run_population(members, [tmp_path / name for name in folders], CI, tiny(total_frames=480), device_name="cpu")
+    assert [path.name for path in tmp_path.rglob("*")] == ["taken", "thesis.tex"]
+
+
+def test_a_run_is_never_overwritten(finished):
+    before = results(finished.folder)
+    with pytest.raises(UserError, match="already holds a run"):
+        run(finished.folder, tiny())
+    assert results(finished.folder) == before
+
+
+# ---------------------------------------------------------------------- device and memory
+
+
+def test_cuda_that_is_not_there_is_a_users_mistake(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match="--device cuda"):
+        select_device("cuda")
+    assert select_device("auto") == select_device("cpu") == CPU
+
+
+def test_replay_that_does_not_fit_is_refused_with_one_that_does(monkeypatch, tmp_path):
+    """1M transitions are 7.07 GB; 4 members need 28.3 GB."""
+
+    def free(bytes_free: float) -> None:
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=bytes_free, total=64e9))
+
+    free(28e9)
+    with pytest.raises(UserError, match=r"28\.3 GB") as error:
+        check_memory(NATURE.config, 4, CPU)
+    suggested = int(str(error.value).split("--replay-capacity ")[1].split()[0])
+    assert 4 * suggested * TRANSITION_BYTES <= 28e9 < 4 * 1_000_000 * TRANSITION_BYTES
+    check_memory(NATURE.config, 3, CPU)
+    free(1e6)
+    with pytest.raises(UserError, match="GB free"):
+        run(tmp_path / "run", tiny())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_short_run_needs_no_more_than_it_fills(monkeypatch):
+    """1M frames are 250,000 transitions, 1.8 GB."""
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2e9, total=64e9))
+    check_memory(module.DQNConfig(total_frames=1_000_000), 1, CPU)
+
+
+# ---------------------------------------------------------------------- evaluating a folder
+
+
+def test_an_evaluation_of_a_folder_repeats_the_runs_own_from_the_weights_on_disk(finished, tmp_path):
+    """Same protocol: returned as it stands. Another one: played, and added."""
+    folder = tmp_path / "run"
+    run(folder, tiny(total_frames=480))
+    (own,) = RunRecord.read(folder).evaluations
+    assert evaluate_folder(folder, episodes=2, epsilon=0.05, max_frames=200, device_name="cpu") == own
+    assert len(RunRecord.read(folder).evaluations) == 1
+    more = evaluate_folder(folder, episodes=3, epsilon=0.05, max_frames=200, device_name="cpu")
+    assert more["episodes"][:2] == own["episodes"]
+    assert [e["num_episodes"] for e in RunRecord.read(folder).evaluations] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"episodes": 0}, {"epsilon": 1.5}, {"epsilon": float("nan")}, {"max_frames": 3}, {"episodes": -1}]
+)
+def test_a_bad_evaluation_is_a_users_mistake(finished, arguments):
+    with pytest.raises(UserError):
+        evaluate_folder(finished.folder, **{"episodes": 1, "epsilon": 0.05, "max_frames": 100} | arguments)
+
+
+@pytest.mark.parametrize("damage", ["missing", "broken", "foreign", "half"])
+def test_weights_that_cannot_be_read_are_a_users_mistake_that_names_them(tmp_path, finished, damage):
+    path = tmp_path / "weights.safetensors"
+    whole = (finished.folder / "weights.safetensors").read_bytes()
+    if damage == "broken":
+        path.write_bytes(b"not weights")
+    elif damage == "half":
+        path.write_bytes(whole[: len(whole) // 2])
+    elif damage == "foreign":
+        from safetensors.torch import save_file
+
+        save_file({"head.bias": torch.zeros(4)}, path)
+    with pytest.raises(UserError, match=r"weights\.safetensors"):
+        load_network(path, CPU)

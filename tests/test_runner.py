@@ -1,0 +1,438 @@
+"""The matrix is made once, whole, and whatever happens meanwhile is on record."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+import pytest
+from fake_runs import dead_pid, edit_json, stand_in, write_run
+
+from benchmarks.engines import local
+from benchmarks.engines.local import Ended, Job, run_jobs
+from benchmarks.runner import Matrix, machine_share, run_matrix
+from benchmarks.store import Store
+from dqn_ref.config import CI, NATURE, UserError
+from dqn_ref.records import RunRecord
+from dqn_ref.seeds import Member
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "results")
+
+
+@pytest.fixture
+def small_machine(monkeypatch):
+    """Two cores, memory enough."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+
+
+# ---------------------------------------------------------------------- the matrix
+
+
+def test_a_matrix_takes_the_protocols_defaults():
+    matrix = Matrix.of("atari3", "ci")
+    assert matrix.frames == CI.config.total_frames
+    assert matrix.num_seeds == matrix.protocol.default_seeds
+    assert matrix.config == CI.config
+    assert len(matrix.members) == 3 * matrix.num_seeds
+
+
+def test_seeds_are_made_one_after_the_other_so_that_a_matrix_cut_short_has_whole_seeds():
+    members = Matrix.of("atari3", "ci", seeds=2).members
+    assert members == [Member(game, seed) for seed in (0, 1) for game in ("battle_zone", "name_this_game", "phoenix")]
+
+
+def test_a_budget_changes_the_folder_and_nothing_else_of_the_configuration():
+    matrix = Matrix.of("atari3", "nature", frames=10_000_000)
+    assert matrix.group == f"{NATURE.label()}-10M"
+    assert matrix.config == replace(NATURE.config, total_frames=10_000_000)
+    assert NATURE.overrides(matrix.config) == {}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"suite": "atari4"}, "No suite is called 'atari4'"),
+        ({"protocol": "naturee"}, "No protocol is called 'naturee'"),
+        ({"seeds": 0}, "--seeds must be 1 or above"),
+        ({"seeds": -3}, "--seeds must be 1 or above"),
+        ({"frames": CI.config.iteration_frames - CI.config.frames_per_agent_step}, "below one iteration"),
+        ({"frames": CI.config.total_frames + 1}, "multiple of 4"),
+        ({"frames": 0}, "total_frames"),
+    ],
+)
+def test_an_impossible_matrix_is_refused(wanted, message):
+    with pytest.raises(UserError, match=message):
+        Matrix.of(**{"suite": "atari3", "protocol": "ci"} | wanted)
+
+
+def test_cells_follow_the_members(store):
+    matrix = Matrix.of("atari3", "ci", seeds=2)
+    runs = store.runs(matrix.group)
+    write_run(runs / "phoenix-s0", "phoenix", 0, score=5)
+    write_run(runs / "phoenix-s1", "phoenix", 1, status="failed")
+    write_run(runs / "phoenix-s2", "phoenix", 2, score=5)  # beyond the seeds that were asked for
+    assert [(cell.member, cell.status) for cell in matrix.cells(store)] == list(
+        zip(matrix.members, ["missing", "missing", "finished", "missing", "missing", "failed"], strict=True)
+    )
+
+
+def test_a_resumed_matrix_gives_each_run_the_threads_that_the_first_ones_had(small_machine):
+    """A run alone at the end must not get both cores: its record would differ from the others'."""
+    assert machine_share(Matrix.of("atari3", "ci", seeds=1), "cpu") == (2, 1)
+
+
+def test_threads_fill_the_cores_that_are_left(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    assert machine_share(Matrix.of("atari3", "ci", seeds=1), "cpu") == (3, 2)
+
+
+# ---------------------------------------------------------------------- the engine
+
+
+@dataclass(frozen=True)
+class Script(Job):
+    """A job that runs ``code``, which finds its folder in ``folder`` and a shared tape in ``tape``."""
+
+    code: str = ""
+
+    def command(self, device, threads):
+        start = (
+            "import os, pathlib, signal, sys, time\n"
+            f"folder = pathlib.Path({str(self.folder)!r}); tape = folder.parent / 'tape'\n"
+            "def write(word):\n    with tape.open('a') as file: file.write(word + ' ' + folder.name + '\\n')\n"
+        )
+        return [sys.executable, "-S", "-c", start + self.code]
+
+
+@pytest.fixture
+def script(tmp_path):
+    def make(name, code) -> Script:
+        return Script("pong", 0, CI.config.total_frames, CI, tmp_path / name, tmp_path / "logs" / f"{name}.log", code)
+
+    return make
+
+
+def run_scripts(jobs, at_once=2, on_end=lambda end: None, threads=1):
+    return run_jobs(jobs, at_once=at_once, threads=threads, device="cpu", on_end=on_end)
+
+
+def tape(tmp_path):
+    return [tuple(line.split()) for line in (tmp_path / "tape").read_text().splitlines()]
+
+
+def test_the_command_is_one_that_a_person_could_type(tmp_path):
+    job = Job("qbert", 3, 24_000, CI, tmp_path / "run", tmp_path / "log")
+    assert job.command("cpu", 2) == [
+        sys.executable, "-m", "dqn_ref", "train", "--protocol", "ci", "--game", "qbert", "--seed", "3",
+        "--frames", "24000", "--device", "cpu", "--threads", "2", "--out", str(tmp_path / "run"),
+    ]  # fmt: skip
+
+
+def test_every_exit_code_is_collected_and_a_failure_stops_nothing_else(script):
+    codes = [0, 3, 0, 1, 0]
+    jobs = [script(f"job{k}", f"sys.exit({code})") for k, code in enumerate(codes)]
+    told = list[Ended]()
+    ended = run_scripts(jobs, on_end=told.append)
+    assert {end.job.folder.name: end.exit_code for end in ended} == {f"job{k}": code for k, code in enumerate(codes)}
+    assert told == ended
+
+
+def test_a_job_that_is_killed_has_a_negative_exit_code(script):
+    [end] = run_scripts([script("job", "os.kill(os.getpid(), signal.SIGKILL)")])
+    assert end.exit_code == -signal.SIGKILL
+
+
+def test_what_a_job_prints_is_kept_in_its_log_with_its_errors(script):
+    job = script("job", "print('out', flush=True); sys.exit('error')")
+    run_scripts([job])
+    assert job.log.read_text() == "out\nerror\n"
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_so_many_jobs_run_side_by_side_and_no_more(script, tmp_path, at_once):
+    jobs = [script(f"job{k}", "write('start'); time.sleep(0.4); write('end')") for k in range(2 * at_once)]
+    run_scripts(jobs, at_once=at_once)
+    running, most = set(), 0
+    for word, name in tape(tmp_path):
+        (running.add if word == "start" else running.remove)(name)
+        most = max(most, len(running))
+    assert most == at_once
+    assert running == set()
+    assert len(tape(tmp_path)) == 2 * len(jobs)
+
+
+def test_jobs_start_in_the_order_of_the_matrix(script, tmp_path):
+    run_scripts([script(f"job{k}", "write('start')") for k in range(4)], at_once=1)
+    assert tape(tmp_path) == [("start", f"job{k}") for k in range(4)]
+
+
+def test_a_run_gets_no_more_threads_than_its_share(script):
+    job = script("job", "print(os.environ['OMP_NUM_THREADS'])")
+    run_scripts([job], threads=3)
+    assert job.log.read_text() == "3\n"
+
+
+UNTIL_TOLD = """
+def told(*_):
+    time.sleep(0.3)  # a record takes time to close
+    write('told')
+    sys.exit(130)
+signal.signal(signal.SIGTERM, told)
+write('start')
+time.sleep(60)
+"""
+
+
+def test_an_interrupt_ends_running_jobs_waits_for_their_records_and_starts_no_more(script, tmp_path):
+    until_started = "while not tape.exists() or tape.read_text().count('start') < 1: time.sleep(0.01)"
+    jobs = [script("short", until_started), script("long", UNTIL_TOLD), script("never", "write('start')")]
+
+    def interrupt(end):
+        assert end.job.folder.name == "short"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_scripts(jobs, on_end=interrupt)
+    assert tape(tmp_path) == [("start", "long"), ("told", "long")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
+def test_jobs_are_told_to_end_also_when_the_runner_is_killed_outright(script, tmp_path):
+    job = script("job", UNTIL_TOLD)
+    runner = subprocess.Popen(
+        [sys.executable, "-c",
+         "import sys; from benchmarks.engines.local import *; from dqn_ref.config import CI\n"
+         "class Given(Job):\n    def command(self, device, threads): return sys.argv[1:]\n"
+         f"job = Given('pong', 0, 1, CI, Path({str(job.folder)!r}), Path({str(job.log)!r}))\n"
+         "run_jobs([job], at_once=1, threads=1, device='cpu', on_end=print)",
+         *job.command("cpu", 1)],
+    )  # fmt: skip
+    wait_for(lambda: (tmp_path / "tape").exists() and tape(tmp_path) == [("start", "job")], 30)
+    runner.kill()
+    runner.wait()
+    wait_for(lambda: tape(tmp_path)[-1] == ("told", "job"), 30)
+
+
+def wait_for(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not so after {seconds} s"
+        time.sleep(0.02)
+
+
+# ---------------------------------------------------------------------- making a matrix
+
+
+@pytest.fixture
+def pretended(monkeypatch, small_machine):
+    """The real engine; its processes bring a run without training."""
+    monkeypatch.setattr(Job, "command", stand_in)
+
+
+@pytest.fixture(autouse=True)
+def impatient_engine(monkeypatch):
+    monkeypatch.setattr(local, "POLL_SECONDS", 0.01)
+
+
+@pytest.fixture
+def matrix():
+    return Matrix.of("atari3", "ci", seeds=2)
+
+
+def made(store, matrix):
+    """Names of the runs that were started, in order."""
+    path = store.runs(matrix.group) / "tape"
+    return path.read_text().split() if path.exists() else []
+
+
+def times(store, matrix):
+    runs = store.runs(matrix.group)
+    return {path: path.stat().st_mtime_ns for path in runs.glob("*-s*/*") if path.is_file()}
+
+
+def test_a_matrix_is_made_whole(store, matrix, pretended):
+    said = []
+    assert run_matrix(matrix, store, "cpu", said.append)
+    assert [cell.status for cell in matrix.cells(store)] == ["finished"] * 6
+    assert said[0] == "0 of 6 runs are finished; making 6, 2 at once."
+    assert len(said) == 7
+    assert said[-1].startswith("[6/6] ")
+    assert "left" in said[1]
+    assert "left" not in said[-1]
+    assert any("battle_zone-s1 finished in" in line and "score 101.0" in line for line in said)
+
+
+def test_what_is_finished_is_not_made_again(store, matrix, pretended):
+    run_matrix(matrix, store, "cpu", lambda line: None)
+    before, started, said = times(store, matrix), made(store, matrix), []
+    assert run_matrix(matrix, store, "cpu", said.append)
+    assert said == [f"Nothing is missing: all 6 runs of {matrix.group} are finished."]
+    assert times(store, matrix) == before
+    assert made(store, matrix) == started
+
+
+def test_only_what_is_missing_is_made_and_what_did_not_finish_is_kept(store, matrix, pretended):
+    runs = store.runs(matrix.group)
+    write_run(runs / "phoenix-s0", "phoenix", 0, score=5)
+    write_run(runs / "phoenix-s1", "phoenix", 1, status="failed", error="the reason")
+    killed = write_run(runs / "battle_zone-s0", "battle_zone", 0, status="running")
+    edit_json(killed / "run.json", pid=dead_pid())
+    before, said = (runs / "phoenix-s0" / "run.json").stat().st_mtime_ns, []
+    assert run_matrix(matrix, store, "cpu", said.append)
+    assert sorted(made(store, matrix)) == [
+        "battle_zone-s0", "battle_zone-s1", "name_this_game-s0", "name_this_game-s1", "phoenix-s1"
+    ]  # fmt: skip
+    assert (runs / "phoenix-s0" / "run.json").stat().st_mtime_ns == before
+    assert RunRecord.read(runs / "attempts" / "phoenix-s1-1").run["error"] == "the reason"
+    assert RunRecord.read(runs / "attempts" / "battle_zone-s0-1").status == "running"
+    assert said[0].startswith("battle_zone-s0 was interrupted; kept as runs/")
+    assert said[1].startswith("phoenix-s1 was failed; kept as runs/")
+    assert said[2] == "1 of 6 runs are finished; making 5, 2 at once."
+
+
+def test_more_seeds_make_only_the_new_ones(store, pretended):
+    for seeds in (1, 2):
+        run_matrix(Matrix.of("atari3", "ci", seeds=seeds), store, "cpu", lambda line: None)
+    assert [name[-1] for name in made(store, Matrix.of("atari3", "ci"))] == ["0"] * 3 + ["1"] * 3
+
+
+def test_a_run_that_fails_is_named_with_its_reason_and_the_others_are_made(store, matrix, pretended, monkeypatch):
+    def one_fails(job, device, threads):
+        fails = [sys.executable, "-c", "print('first'); raise SystemExit('error: the ROM is gone')"]
+        return fails if job.folder.name == "phoenix-s0" else stand_in(job, device, threads)
+
+    monkeypatch.setattr(Job, "command", one_fails)
+    said = []
+    assert not run_matrix(matrix, store, "cpu", said.append)
+    [failed] = [line for line in said if "FAILED" in line]
+    assert "phoenix-s0 FAILED (exit code 1): error: the ROM is gone" in failed
+    assert str(store.runs(matrix.group) / "logs" / "phoenix-s0.log") in failed
+    assert sorted(cell.name for cell in matrix.cells(store) if cell.status != "finished") == ["phoenix-s0"]
+    monkeypatch.setattr(Job, "command", stand_in)
+    assert run_matrix(matrix, store, "cpu", said.append)  # the same command tries again
+
+
+def test_a_run_that_dies_in_silence_is_not_given_the_reason_of_the_attempt_before(
+    store, matrix, pretended, monkeypatch
+):
+    def fail_with(code):
+        monkeypatch.setattr(Job, "command", lambda job, device, threads: [sys.executable, "-S", "-c", code])
+        said = []
+        run_matrix(matrix, store, "cpu", said.append)
+        return [line for line in said if "FAILED" in line]
+
+    assert all("an old reason" in line for line in fail_with("raise SystemExit('an old reason')"))
+    silent = fail_with("import os; os.kill(os.getpid(), 9)")  # as the kernel does when memory is short
+    assert len(silent) == 6
+    assert [line for line in silent if "an old reason" in line] == []
+
+
+def test_a_log_that_is_no_text_does_not_stop_the_other_runs(store, matrix, pretended, monkeypatch):
+    def one_prints_bytes(job, device, threads):
+        fails = [sys.executable, "-S", "-c", "import os; os.write(1, bytes([255, 254])); raise SystemExit(1)"]
+        return fails if job.folder.name == "battle_zone-s0" else stand_in(job, device, threads)
+
+    monkeypatch.setattr(Job, "command", one_prints_bytes)
+    assert not run_matrix(matrix, store, "cpu", lambda line: None)
+    assert sum(cell.status == "finished" for cell in matrix.cells(store)) == 5
+
+
+def test_a_run_of_another_process_is_left_alone(store, matrix, pretended):
+    write_run(store.runs(matrix.group) / "phoenix-s0", "phoenix", 0, status="running")  # by this process
+    with pytest.raises(UserError, match="phoenix-s0 are being run by another process"):
+        run_matrix(matrix, store, "cpu", lambda line: None)
+    assert made(store, matrix) == []
+
+
+def test_a_foreign_record_stops_the_runner_before_it_starts_anything(store, matrix, pretended):
+    write_run(store.runs(matrix.group) / "phoenix-s1", "phoenix", 1, score=5, frames=CI.config.total_frames * 2)
+    with pytest.raises(UserError, match="another configuration"):
+        run_matrix(matrix, store, "cpu", lambda line: None)
+    assert made(store, matrix) == []
+
+
+def test_a_runner_that_finds_another_one_starts_nothing(store, matrix, pretended):
+    with store.exclusive(matrix.group), pytest.raises(UserError, match="Another runner"):
+        run_matrix(matrix, store, "cpu", lambda line: None)
+    assert made(store, matrix) == []
+
+
+# ---------------------------------------------------------------------- real runs
+
+
+def benchmarks(*arguments, results, **options):
+    command = [sys.executable, "-m", "benchmarks", *arguments, "--results", str(results)]
+    return subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
+    )
+
+
+def status_of(folder):
+    try:
+        return RunRecord.read(folder).status
+    except UserError:
+        return "missing"
+
+
+@pytest.mark.slow
+def test_a_runner_that_is_told_to_end_loses_nothing_and_the_next_one_makes_the_rest(store):
+    """Real training of three games, at the protocol's smallest budget, through real processes."""
+    matrix = Matrix.of("atari3", "ci", frames=CI.config.iteration_frames, seeds=1)
+    command = ("run", "atari3", "--frames", str(matrix.frames), "--seeds", "1", "--device", "cpu")
+    folders = [store.runs(matrix.group) / f"{game}-s0" for game in matrix.games]
+
+    def with_status(status):
+        return [folder for folder in folders if status_of(folder) == status]
+
+    with benchmarks(*command, results=store.root) as first:
+        children = set()
+        wait_for(lambda: with_status("finished") and with_status("running") and first.poll() is None, 900)
+        children.update(psutil.Process(first.pid).children(recursive=True))
+        first.terminate()
+        said, _ = first.communicate(timeout=60)
+    assert first.returncode == 130, said
+    assert not [child for child in children if child.is_running()]
+    finished, interrupted = with_status("finished"), with_status("interrupted")
+    assert finished
+    assert interrupted
+    before = {path: path.stat().st_mtime_ns for folder in finished for path in folder.rglob("*")}
+    records = {folder.name: (folder / "run.json").read_bytes() for folder in interrupted}
+    assert all(not RunRecord.read(folder).evaluations for folder in interrupted)
+
+    with benchmarks(*command, results=store.root) as second:
+        said, _ = second.communicate(timeout=900)
+    assert second.returncode == 0, said
+    assert [status_of(folder) for folder in folders] == ["finished"] * 3
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    for name, record in records.items():
+        assert (store.runs(matrix.group) / "attempts" / f"{name}-1" / "run.json").read_bytes() == record
+    assert all(f"{folder.name} finished" not in said for folder in finished)
+
+    start = time.monotonic()
+    with benchmarks(*command, results=store.root) as third:
+        said, _ = third.communicate(timeout=60)
+    assert third.returncode == 0
+    assert "Nothing is missing: all 3 runs" in said
+    assert time.monotonic() - start < 10
+
+    check_that_pretended_runs_look_like(RunRecord.read(folders[0]), store.root / "pretended")
+
+
+def check_that_pretended_runs_look_like(real, folder):
+    """What the other tests of the suite are fed has the form of a real record."""
+    pretended = RunRecord.read(write_run(folder, real.member.game, real.member.seed, score=5, config=real.config))
+    assert set(pretended.run) == set(real.run)
+    assert set(pretended.run["provenance"]) == set(real.run["provenance"])
+    assert set(pretended.evaluations[0]) == set(real.evaluations[0])
+    assert set(pretended.evaluations[0]["episodes"][0]) == set(real.evaluations[0]["episodes"][0])
+    assert set(pretended.episodes()[0]) == set(real.episodes()[0])
+    assert [row["frames"] for row in pretended.progress()] == [row["frames"] for row in real.progress()]

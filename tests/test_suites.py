@@ -1,0 +1,68 @@
+import pytest
+from ale_py import roms
+
+from benchmarks.protocols import PROTOCOLS, suite_protocol
+from benchmarks.reference import human_and_random
+from benchmarks.suites import SUITES, suite_games
+from dqn_ref import config
+from dqn_ref.config import CI, NATURE, UserError
+
+
+def test_the_subsets_are_those_of_aitchison_et_al():
+    """Table 1 of "Atari-5: Distilling the Arcade Learning Environment down to Five Games"."""
+    assert set(suite_games("atari10")) == {
+        "amidar", "bowling", "frostbite", "kung_fu_master", "riverraid",
+        "battle_zone", "double_dunk", "name_this_game", "phoenix", "qbert",
+    }  # fmt: skip
+    assert set(suite_games("atari5")) == {"battle_zone", "double_dunk", "name_this_game", "phoenix", "qbert"}
+    assert set(suite_games("atari3")) == {"battle_zone", "name_this_game", "phoenix"}
+    assert len(suite_games("atari57")) == 57
+
+
+def test_the_subsets_are_nested():
+    assert set(SUITES["atari3"]) < set(SUITES["atari5"]) < set(SUITES["atari10"]) < set(SUITES["atari57"])
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_no_game_counts_twice_and_each_has_a_rom_and_both_anchors(suite):
+    games = suite_games(suite)
+    assert len(set(games)) == len(games)
+    assert set(games) <= set(roms.get_all_rom_ids())
+    assert set(games) <= set(human_and_random())
+
+
+def test_an_unknown_suite_is_refused_with_the_names_that_are_known():
+    with pytest.raises(UserError, match=r"atari_10.*atari10, atari5, atari3, atari57"):
+        suite_games("atari_10")
+
+
+def test_the_suite_runs_the_agents_own_protocols_and_not_copies():
+    assert suite_protocol("ci").protocol is CI
+    assert suite_protocol("nature").protocol is NATURE
+    assert {name: each.protocol.name for name, each in PROTOCOLS.items()} == {"ci": "ci", "nature": "nature"}
+
+
+def test_an_unknown_protocol_is_refused_with_the_names_that_are_known():
+    with pytest.raises(UserError, match=r"natura.*nature, ci"):
+        suite_protocol("natura")
+
+
+def test_a_protocol_of_the_agent_that_the_suite_does_not_run_is_refused(monkeypatch):
+    monkeypatch.setitem(config.PROTOCOLS, "other", config.Protocol("other", 1, CI.config))
+    with pytest.raises(UserError, match="does not run protocol 'other'"):
+        suite_protocol("other")
+
+
+def test_the_scaled_down_protocol_says_that_it_is_not_the_papers():
+    assert "not the paper's" in suite_protocol("ci").caveat
+    assert "not comparable" in suite_protocol("ci").caveat
+    assert "not" not in suite_protocol("nature").caveat.split()
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_every_planned_budget_is_one_that_the_protocol_can_run(name):
+    known = suite_protocol(name)
+    for frames in known.planned_frames:
+        config.dataclasses.replace(known.protocol.config, total_frames=frames)  # raises where it cannot
+    assert known.protocol.config.total_frames in known.planned_frames
+    assert known.default_seeds >= 2  # one seed allows no interval
