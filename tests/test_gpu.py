@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from dqn_ref.config import CI, NATURE, DQNConfig
+from dqn_ref.device import prepare_torch
 from dqn_ref.replay import Batch, Replay
-from dqn_ref.run import prepare_torch, run_population
+from dqn_ref.run import run_population
 from dqn_ref.seeds import Member
 from dqn_ref.train import make_agent
 

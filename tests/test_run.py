@@ -12,8 +12,10 @@ from safetensors.torch import load_file
 from dqn_ref import run as module
 from dqn_ref.atari import Step
 from dqn_ref.config import CI, NATURE, TRANSITION_BYTES, UserError
+from dqn_ref.device import check_memory, select_device
+from dqn_ref.recorder import MemberRecorder
 from dqn_ref.records import RunRecord
-from dqn_ref.run import MemberRecorder, check_memory, evaluate_folder, load_network, run_population, select_device
+from dqn_ref.run import evaluate_folder, load_network, run_population
 from dqn_ref.seeds import Member
 from dqn_ref.train import Tick, make_agent
 

@@ -32,7 +32,7 @@ def ours(steps: int) -> float:
     import torch
 
     from dqn_ref.config import DQNConfig
-    from dqn_ref.run import prepare_torch
+    from dqn_ref.device import prepare_torch
     from dqn_ref.seeds import Member
     from dqn_ref.train import TimeSplit, make_agent, make_streams, train
 
