@@ -65,7 +65,7 @@ def run_population(
         check_game(member.game)
         records.check_new_folder(folder)
     device = select_device(device_name)
-    check_memory(config, len(members), device)
+    check_memory(config.transitions_kept, len(members), device)
     torch_state = prepare_torch(device, threads)
     streams = make_streams(config, [member.game for member in members])
     agents = [make_agent(config, m, int(n), device) for m, n in zip(members, streams.num_actions, strict=True)]

@@ -301,10 +301,10 @@ def test_replay_that_does_not_fit_is_refused_with_one_that_does(monkeypatch, tmp
 
     free(28e9)
     with pytest.raises(UserError, match=r"28\.3 GB") as error:
-        check_memory(NATURE.config, 4, CPU)
+        check_memory(NATURE.config.transitions_kept, 4, CPU)
     suggested = int(str(error.value).split("--replay-capacity ")[1].split()[0])
     assert 4 * suggested * TRANSITION_BYTES <= 28e9 < 4 * 1_000_000 * TRANSITION_BYTES
-    check_memory(NATURE.config, 3, CPU)
+    check_memory(NATURE.config.transitions_kept, 3, CPU)
     free(1e6)
     with pytest.raises(UserError, match="GB free"):
         run(tmp_path / "run", tiny())
@@ -314,7 +314,7 @@ def test_replay_that_does_not_fit_is_refused_with_one_that_does(monkeypatch, tmp
 def test_a_short_run_needs_no_more_than_it_fills(monkeypatch):
     """1M frames are 250,000 transitions, 1.8 GB."""
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2e9, total=64e9))
-    check_memory(module.DQNConfig(total_frames=1_000_000), 1, CPU)
+    check_memory(module.DQNConfig(total_frames=1_000_000).transitions_kept, 1, CPU)
 
 
 # ---------------------------------------------------------------------- evaluating a folder
