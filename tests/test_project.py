@@ -23,7 +23,7 @@ def requirements(distribution, extras):
         requirement = Requirement(text)
         environments = [{**default_environment(), "extra": extra} for extra in (*extras, "")]
         if not requirement.marker or any(requirement.marker.evaluate(each) for each in environments):
-            yield canonicalize_name(requirement.name), requirement.extras
+            yield canonicalize_name(requirement.name), frozenset(requirement.extras)
 
 
 def test_every_dependency_direct_or_transitive_is_pinned():
@@ -33,7 +33,7 @@ def test_every_dependency_direct_or_transitive_is_pinned():
         for needed in requirements(name, extras):
             if needed not in seen:
                 seen.add(needed)
-                waiting.append((needed[0], frozenset(needed[1])))
+                waiting.append(needed)
     assert len(seen) > 30  # the walk reached torch's and rliable's own needs
     assert not {name for name, _ in seen} - PINS.keys()
 
