@@ -83,16 +83,15 @@ def measure(device: str, at_once: int, threads: int) -> Costs:
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as temporary:
         folders = [Path(temporary) / str(number) for number in range(min(at_once, 4))]
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-m", "dqn_ref", "train", "--protocol", "ci", "--device", device,
-                 "--game", MEASURED_GAMES[number % 2], "--threads", str(threads), "--out", str(folder),
-                 *(word for name, value in short.items() for word in (f"--{name}", value))],
-                stdout=subprocess.DEVNULL,
-            )
-            for number, folder in enumerate(folders)
-        ]  # fmt: skip
+        processes = list[subprocess.Popen[bytes]]()
         try:
+            for number, folder in enumerate(folders):
+                command = [
+                    sys.executable, "-m", "dqn_ref", "train", "--protocol", "ci", "--device", device,
+                    "--game", MEASURED_GAMES[number % 2], "--threads", str(threads), "--out", str(folder),
+                    *(word for name, value in short.items() for word in (f"--{name}", value)),
+                ]  # fmt: skip
+                processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
             exit_codes = [process.wait() for process in processes]
         finally:
             for process in processes:
