@@ -1,5 +1,7 @@
 """What several rooms' tests need: a run of a few hundred agent steps, a learner, a batch."""
 
+import signal
+
 import pytest
 import torch
 
@@ -8,6 +10,12 @@ from dqn_ref.learner import Learner
 from dqn_ref.replay import Batch
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_are_heard():
+    """A shell that starts the tests in the background has them, and every process of theirs, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
