@@ -101,7 +101,7 @@ def what_it_shows(report: ScoreReport, costs: Costs, at_once: int) -> str:
         f"What it cannot show: whether this DQN is as good as the paper's. After {format_frames(matrix.frames)} frames "
         "a DQN has learnt next to\n"
         f"nothing on these games: {_published_words(1)}.\n"
-        "Its scores lie near the random policy's, often below, and differ mostly by chance.\n"
+        "Expect scores near the random policy's, often below it, that differ mostly by chance.\n"
         f"The paper's run:  {command} --protocol nature --seeds 5\n"
         f"  {len(paper.members)} runs of 200M frames; on this machine about "
         f"{format_seconds(costs.suite_seconds(paper.config, len(paper.members), at_once))}.\n"

@@ -28,7 +28,7 @@ def prepare_torch(device: torch.device, threads: int | None = None) -> dict[str,
     if threads is not None:
         torch.set_num_threads(threads)
     _keep_freed_memory()
-    # The running means of dead units decay into denormal numbers, which are a hundred times slower.
+    # The running means of dead units decay into denormal numbers, which processors handle slowly.
     torch.set_flush_denormal(True)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms imports the compiler: 2 s

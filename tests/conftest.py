@@ -31,29 +31,30 @@ def settings_of_a_run():
     torch.use_deterministic_algorithms(False)
 
 
+def make_tiny_config(**changes) -> DQNConfig:
+    """Two iterations of 120 agent steps, warm-up of 60: seconds instead of days."""
+    return DQNConfig(
+        **{
+            "total_frames": 960,
+            "iteration_frames": 480,
+            "progress_frames": 240,
+            "replay_capacity": 150,
+            "replay_start_agent_steps": 60,
+            "batch_size": 8,
+            "target_period_agent_steps": 50,
+            "epsilon_span_agent_steps": 100,
+            "evaluation_episodes": 2,
+            "evaluation_max_frames": 200,
+            "heldout_states": 8,
+        }
+        | changes
+    )
+
+
 @pytest.fixture
 def tiny_config():
-    """Two iterations of 120 agent steps, warm-up of 60: seconds instead of days."""
-
-    def make(**changes) -> DQNConfig:
-        return DQNConfig(
-            **{
-                "total_frames": 960,
-                "iteration_frames": 480,
-                "progress_frames": 240,
-                "replay_capacity": 150,
-                "replay_start_agent_steps": 60,
-                "batch_size": 8,
-                "target_period_agent_steps": 50,
-                "epsilon_span_agent_steps": 100,
-                "evaluation_episodes": 2,
-                "evaluation_max_frames": 200,
-                "heldout_states": 8,
-            }
-            | changes
-        )
-
-    return make
+    """``make_tiny_config``, for tests that take fixtures."""
+    return make_tiny_config
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from conftest import make_tiny_config
 from safetensors.torch import load_file
 
 from dqn_ref import run as module
@@ -44,26 +45,8 @@ def finished(tmp_path_factory):
 
 
 def tiny(**changes):
-    """As the fixture ``tiny_config``, for the run that a whole module shares."""
-    from dqn_ref.config import DQNConfig
-
-    return DQNConfig(
-        **{
-            "total_frames": 960,
-            "iteration_frames": 480,
-            "progress_frames": 240,
-            "replay_capacity": 150,
-            "replay_start_agent_steps": 60,
-            "batch_size": 8,
-            "target_period_agent_steps": 50,
-            "epsilon_span_agent_steps": 100,
-            "evaluation_episodes": 2,
-            "evaluation_max_frames": 200,
-            "heldout_states": 8,
-            "max_episode_frames": 200,
-        }
-        | changes
-    )
+    """A tiny run in which episodes are truncated too."""
+    return make_tiny_config(**({"max_episode_frames": 200} | changes))
 
 
 # ---------------------------------------------------------------------- what is recorded
