@@ -69,8 +69,12 @@ class Status(Common):
     """Show which runs of a suite are there."""
 
 
+@dataclass(frozen=True)
 class Scores(Common):
     """Print the score of every game, and over the suite IQM, median and mean with 95 % intervals."""
+
+    weights: Literal["last", "best"] = "last"
+    """Scores of the final networks, or of the best ones (the paper's way). The two are never mixed."""
 
 
 class Plot(Common):
@@ -175,13 +179,13 @@ def status(arguments: Common) -> int:
     return 0
 
 
-def scores(arguments: Common) -> int:
+def scores(arguments: Common, weights: str = "last") -> int:
     """Print the score table; exit code 1 if a cell is missing."""
     from benchmarks.report import score_report, score_table
     from benchmarks.scores import score_matrix
 
     matrix = arguments.matrix()
-    found = score_matrix(matrix.games, matrix.cells(arguments.store()))
+    found = score_matrix(matrix.games, matrix.cells(arguments.store()), weights)
     report = score_report(matrix, found)
     console.print(score_table(report))
     for note in report.notes:
@@ -267,7 +271,7 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
     "plan": (Plan, plan),
     "run": (Run, run),
     "status": (Status, status),
-    "scores": (Scores, scores),
+    "scores": (Scores, lambda arguments: scores(arguments, arguments.weights)),
     "plot": (Plot, plot),
     "baseline": (Baseline, baseline),
     "readme": (Readme, readme),

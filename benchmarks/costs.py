@@ -35,13 +35,13 @@ class Costs:
     at_once: int
 
     def job_seconds(self, config: DQNConfig) -> float:
-        """Seconds of one run with ``config``: the formula behind every forecast."""
+        """Seconds of one run with ``config``: the formula behind every forecast. Two networks are evaluated."""
         warm_up = config.replay_start_agent_steps
         return (
             self.startup
             + warm_up * self.warm_up_step
             + (config.total_agent_steps - warm_up) * self.learning_step
-            + config.evaluation_episodes * EVALUATION_EPISODE_STEPS * self.evaluation_step
+            + 2 * config.evaluation_episodes * EVALUATION_EPISODE_STEPS * self.evaluation_step
         )
 
     def suite_seconds(self, config: DQNConfig, num_jobs: int, at_once: int) -> float:

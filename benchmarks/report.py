@@ -27,6 +27,7 @@ class ScoreReport:
     notes: list[str]
 
 
+NETWORKS = {"last": "final network", "best": "best network (of the iteration with the highest training returns)"}
 HEADER = ("game", "seeds", "score", "random", "human", "human-normalised")
 
 
@@ -42,7 +43,7 @@ def score_report(matrix: Matrix, scores: ScoreMatrix) -> ScoreReport:
     notes = [
         f"Protocol {matrix.protocol.protocol.label()}, {format_frames(matrix.frames)} frames: "
         f"{matrix.protocol.caveat}.",
-        f"Score: mean raw return of the final network, {config.evaluation_episodes} episodes of at most "
+        f"Score: mean raw return of the {NETWORKS[scores.weights]}, {config.evaluation_episodes} episodes of at most "
         f"{config.evaluation_max_frames:,} frames, epsilon {config.evaluation_epsilon}.",
     ]
     if scores.missing:

@@ -23,6 +23,7 @@ class ScoreMatrix:
     games: tuple[str, ...]
     raw: dict[str, dict[int, float]]  # game -> seed -> mean return
     missing: tuple[str, ...]  # cells without a score, as "game seed: status"
+    weights: str = "last"  # whose scores: of the last networks, or of the best
 
     @property
     def num_seeds(self) -> int:
@@ -45,11 +46,11 @@ class ScoreMatrix:
         return np.stack([self.normalised(game) for game in self.games], axis=1)
 
 
-def protocol_evaluation(record: RunRecord) -> Mapping[str, Any]:
-    """The evaluation that the run's own protocol asks for. Raises UserError: it is absent or not a number."""
+def protocol_evaluation(record: RunRecord, weights: str = "last") -> Mapping[str, Any]:
+    """The evaluation of ``weights`` as the run's protocol asks for it. Raises UserError: absent, or not a number."""
     config = record.config
     wanted = {
-        "weights": "last",
+        "weights": weights,
         "epsilon": config.evaluation_epsilon,
         "max_frames": config.evaluation_max_frames,
         "num_episodes": config.evaluation_episodes,
@@ -57,15 +58,18 @@ def protocol_evaluation(record: RunRecord) -> Mapping[str, Any]:
     for evaluation in record.evaluations:
         if all(evaluation[key] == value for key, value in wanted.items()) and math.isfinite(evaluation["mean_return"]):
             return evaluation
-    raise UserError(f"{record.folder} is finished but holds no evaluation of its protocol. Move it away, run it again.")
+    raise UserError(
+        f"{record.folder} is finished but holds no evaluation of its protocol for its {weights} network. "
+        "Move it away, run it again."
+    )
 
 
-def run_score(record: RunRecord) -> float:
+def run_score(record: RunRecord, weights: str = "last") -> float:
     """Mean return of the protocol's own evaluation. Raises UserError: it is absent or not a number."""
-    return float(protocol_evaluation(record)["mean_return"])
+    return float(protocol_evaluation(record, weights)["mean_return"])
 
 
-def score_matrix(games: Sequence[str], cells: Sequence[Cell]) -> ScoreMatrix:
+def score_matrix(games: Sequence[str], cells: Sequence[Cell], weights: str = "last") -> ScoreMatrix:
     """Scores of ``cells``. Raises UserError: the cells contradict one another."""
     raw: dict[str, dict[int, float]] = {game: {} for game in games}
     missing = []
@@ -74,10 +78,10 @@ def score_matrix(games: Sequence[str], cells: Sequence[Cell]) -> ScoreMatrix:
         if cell.member.seed in scores:
             raise UserError(f"{cell.name} is there twice; a seed counts once.")
         if cell.status == "finished" and cell.record:
-            scores[cell.member.seed] = run_score(cell.record)
+            scores[cell.member.seed] = run_score(cell.record, weights)
         else:
             missing.append(f"{cell.member.game} seed {cell.member.seed}: {cell.status}")
     settings = {(c.record.protocol, c.record.frames_done) for c in cells if c.record and c.status == "finished"}
     if len(settings) > 1:
         raise UserError(f"Runs of different protocols or budgets cannot be aggregated: {sorted(settings)}.")
-    return ScoreMatrix(tuple(games), raw, tuple(missing))
+    return ScoreMatrix(tuple(games), raw, tuple(missing), weights)

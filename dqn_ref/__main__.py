@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -63,6 +64,8 @@ class Evaluate:
     """Episodes to play. Paper: 30."""
     epsilon: float = 0.05
     """Exploration. Paper: 0.05."""
+    weights: Literal["last", "best"] = "last"
+    """The final network, or that of the iteration with the highest training returns."""
     max_frames: int = 108_000
     """Cap of an episode in frames: 108000, or the paper's 18000."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -94,7 +97,8 @@ def train_command(arguments: Train) -> None:
         )
     from dqn_ref.records import RunRecord
 
-    print_evaluation(dict(RunRecord.read(out).evaluations[-1]))
+    for evaluation in RunRecord.read(out).evaluations:
+        print_evaluation(evaluation)
     print(f"Recorded in {out}")
 
 
@@ -108,17 +112,18 @@ def evaluate_command(arguments: Evaluate) -> None:
             episodes=arguments.episodes,
             epsilon=arguments.epsilon,
             max_frames=arguments.max_frames,
+            weights=arguments.weights,
             device_name=arguments.device,
         )
     )
 
 
-def print_evaluation(evaluation: dict[str, Any]) -> None:
+def print_evaluation(e: Mapping[str, Any]) -> None:
     """One line: score, spread, and the protocol that it was measured under."""
     print(
-        f"Evaluation: mean return {evaluation['mean_return']:.1f} +- {evaluation['std_return']:.1f} (s.d.) over "
-        f"{evaluation['num_episodes']} episodes of at most {evaluation['max_frames']:,} frames, "
-        f"epsilon {evaluation['epsilon']}, after {evaluation['training_frames']:,} frames of training"
+        f"Evaluation ({e['weights']} network): mean return {e['mean_return']:.1f} +- {e['std_return']:.1f} (s.d.) over "
+        f"{e['num_episodes']} episodes of at most {e['max_frames']:,} frames, epsilon {e['epsilon']}, "
+        f"after {e['training_frames']:,} frames of training"
     )
 
 

@@ -93,6 +93,8 @@ class AtariStreams:
         max_noops: int = 30,
         sticky_action_probability: float = 0.0,
         frames_per_agent_step: int = 4,
+        fire_on_reset: bool = False,
+        life_loss_terminal: bool = True,
         num_threads: int | None = None,
     ) -> None:
         self.games = [check_game(game) for game in games]
@@ -105,7 +107,7 @@ class AtariStreams:
                 stack_num=1,
                 frameskip=frames_per_agent_step,
                 noop_max=max_noops + 1,
-                use_fire_reset=False,
+                use_fire_reset=fire_on_reset,
                 episodic_life=False,
                 life_loss_info=False,
                 reward_clipping=False,
@@ -117,6 +119,7 @@ class AtariStreams:
         }
         per_game = {game: len(engine.ale.get_action_set()) for game, engine in self._engines.items()}
         self.num_actions = np.array([per_game[game] for game in self.games])  # [P] minimal action sets
+        self._life_loss_terminal = life_loss_terminal
         self._max_episode_steps = -(-max_episode_frames // frames_per_agent_step)
         self._episode_steps = np.zeros(len(self.games), np.int64)
         self._lives = np.zeros(len(self.games), np.int64)
@@ -151,7 +154,7 @@ class AtariStreams:
         self._episode_steps += 1
         truncated = ~game_over & (self._episode_steps >= self._max_episode_steps)
         # In the row of a finished game ``lives`` is already the next one's, but there game_over says it all.
-        terminal = game_over | (lives < self._lives)
+        terminal = game_over | (lives < self._lives) if self._life_loss_terminal else game_over.copy()
         final_frame = frame
         if truncated.any():
             final_frame = frame.copy()

@@ -10,7 +10,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
@@ -81,7 +81,13 @@ class DQNConfig:
     max_episode_frames: Frames = 108_000
     """Longer episodes are truncated (not terminal), in frames. 30 minutes of play; DQN Zoo."""
     sticky_action_probability: float = 0.0
-    """Chance that the emulator repeats the previous action. Paper: none."""
+    """Chance that the emulator repeats the previous action. Paper: none; Machado et al. 2018: 0.25."""
+    fire_on_reset: bool = False
+    """Press FIRE when an episode starts. Code: no; the wrappers of OpenAI Baselines: yes."""
+    life_loss_terminal: bool = True
+    """A life lost in training is a terminal transition; the game goes on all the same. Code: yes."""
+    history_padding: Literal["zeros", "first_frame"] = "zeros"
+    """What a state shows before its episode's first frame. Code: zeros; the Baselines wrappers: that frame again."""
 
     # ------------------------------------------------------------------ replay
     replay_capacity: int = 1_000_000
@@ -97,7 +103,9 @@ class DQNConfig:
     update_period_agent_steps: int = 4
     """Agent steps between two updates. Paper, code: 4."""
     target_period_agent_steps: int = 10_000
-    """Agent steps between two copies to the target network. Code (the paper says updates)."""
+    """Agent steps between two copies to the target network. Code: 10,000."""
+    target_period_updates: int | None = None
+    """If given, the copies count updates instead, as the paper's text has it ("parameter updates", 10,000)."""
     learning_rate: float = 0.00025
     """Paper, code: 0.00025."""
     gradient_decay: float = 0.95
@@ -106,8 +114,12 @@ class DQNConfig:
     """RMSProp's running mean of the squared gradient. Paper, code: 0.95."""
     min_squared_gradient: float = 0.01
     """Added to the variance *inside* the root. Paper, code: 0.01."""
+    floor_outside_root: bool = False
+    """Add min_squared_gradient to the root instead, as torch.optim.RMSprop does with its eps. Code: no."""
     error_clip: float = 1.0
     """The TD error's gradient is clipped to plus and minus this. Paper, code: 1."""
+    loss_reduction: Literal["sum", "mean"] = "sum"
+    """How the losses of a batch become one. Code: sum. (A mean would need min_squared_gradient = 0.01 / 32**2.)"""
 
     # ------------------------------------------------------------------ exploration
     epsilon_start: float = 1.0
@@ -133,6 +145,15 @@ class DQNConfig:
             lowest = 0 if field.name == "max_noops" else 1
             if type(field.default) is int and (type(value) is not int or value < lowest):
                 raise UserError(f"{field.name} must be a whole number, at least {lowest}, got {value!r}.")
+            if type(field.default) is bool and type(value) is not bool:
+                raise UserError(f"{field.name} must be true or false, got {value!r}.")
+        for name in ("history_padding", "loss_reduction"):
+            choices = get_args(get_type_hints(DQNConfig)[name])
+            if getattr(self, name) not in choices:
+                raise UserError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}.")
+        period = self.target_period_updates
+        if period is not None and (type(period) is not int or period < 1):
+            raise UserError(f"target_period_updates must be a whole number, at least 1, or None, got {period!r}.")
         for name in ("sticky_action_probability", "discount", "gradient_decay", "squared_gradient_decay",
                      "epsilon_start", "epsilon_end", "evaluation_epsilon"):  # fmt: skip
             if not 0.0 <= getattr(self, name) <= 1.0:

@@ -30,14 +30,15 @@ class EvaluationEpisode:
 class _Play:
     """An episode being played, on an emulator of its own."""
 
-    def __init__(self, member: Member, episode: int, streams: AtariStreams) -> None:
+    def __init__(self, member: Member, episode: int, streams: AtariStreams, history_padding: str) -> None:
         self.episode = episode
         self.streams = streams
         self.raw_return = 0
         self.agent_steps = 0
         self.explore = member.numpy_stream("evaluation-explore", episode)
-        self.stack = np.zeros((STACK, 84, 84), np.uint8)
-        self.see(streams.reset([member.stream_seed("evaluation-emulator", episode)])[0])
+        first = streams.reset([member.stream_seed("evaluation-emulator", episode)])[0]
+        self.stack = np.tile(first if history_padding == "first_frame" else np.zeros_like(first), (STACK, 1, 1))
+        self.see(first)
 
     def see(self, frame: Frames) -> None:
         """Push the newest frame [84, 84]. A life loss does not clear the history here."""
@@ -55,6 +56,8 @@ def evaluate(
     max_noops: int = 30,
     sticky_action_probability: float = 0.0,
     frames_per_agent_step: int = 4,
+    fire_on_reset: bool = False,
+    history_padding: str = "zeros",
 ) -> list[EvaluationEpisode]:
     """Play ``episodes`` full episodes, several at once.
 
@@ -78,7 +81,9 @@ def evaluate(
                 max_noops=max_noops,
                 sticky_action_probability=sticky_action_probability,
                 frames_per_agent_step=frames_per_agent_step,
+                fire_on_reset=fire_on_reset,
             ),
+            history_padding,
         )
 
     playing = [new_play(episode) for episode in range(min(episodes, PARALLEL_EPISODES))]

@@ -11,7 +11,13 @@ from dqn_ref.replay import Batch
 
 
 def td_loss(
-    q_tm1: Tensor, a_tm1: Tensor, r_t: Tensor, discount_t: Tensor, q_t: Tensor, error_clip: float = 1.0
+    q_tm1: Tensor,
+    a_tm1: Tensor,
+    r_t: Tensor,
+    discount_t: Tensor,
+    q_t: Tensor,
+    error_clip: float = 1.0,
+    reduction: str = "sum",
 ) -> Tensor:
     """The paper's loss, summed over the batch (Methods, "Training algorithm").
 
@@ -24,13 +30,15 @@ def td_loss(
         r_t: [B] clipped rewards.
         discount_t: [B] 0 where the transition is terminal.
         q_t: [B, A] target network's values of the states that followed.
+        error_clip: bound of the gradient.
+        reduction: "sum" as in the released code, or "mean".
 
     Returns:
         A scalar.
     """
     target = (r_t + discount_t * q_t.amax(dim=1)).detach()  # [B]
     value = q_tm1.gather(1, a_tm1[:, None])[:, 0]  # [B]
-    return torch.nn.functional.huber_loss(value, target, reduction="sum", delta=error_clip)
+    return torch.nn.functional.huber_loss(value, target, reduction=reduction, delta=error_clip)
 
 
 class Learner:
@@ -51,8 +59,11 @@ class Learner:
         squared_gradient_decay: float,
         min_squared_gradient: float,
         error_clip: float,
+        floor_outside_root: bool = False,
+        loss_reduction: str = "sum",
     ) -> None:
         self.error_clip = error_clip
+        self.loss_reduction = loss_reduction
         self.online = NatureNetwork(num_actions, init, device)
         self.target = NatureNetwork(num_actions, init, device).requires_grad_(False)
         self.weights: list[Tensor] = list(self.online.parameters())
@@ -64,6 +75,7 @@ class Learner:
             gradient_decay=gradient_decay,
             squared_gradient_decay=squared_gradient_decay,
             min_squared_gradient=min_squared_gradient,
+            floor_outside_root=floor_outside_root,
         )
         self.loss_sum = torch.zeros((), device=device)  # since it was last taken; stays on the device
         self.sync_target()
@@ -73,7 +85,7 @@ class Learner:
         with torch.no_grad():
             q_t = self.target(batch.s_t)  # [B, A]
         q_tm1 = self.online(batch.s_tm1)  # [B, A]
-        loss = td_loss(q_tm1, batch.a_tm1, batch.r_t, batch.discount_t, q_t, self.error_clip)
+        loss = td_loss(q_tm1, batch.a_tm1, batch.r_t, batch.discount_t, q_t, self.error_clip, self.loss_reduction)
         self.gradient = torch.autograd.grad(loss, self.weights)
         self.optimizer.step(self.gradient)
         self.loss_sum += loss.detach()

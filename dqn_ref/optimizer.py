@@ -5,7 +5,7 @@
     w   <- w - lr d / sqrt(g2 - g^2 + 0.01)
 
 It is centred, 0.01 lies inside the root, and there is no momentum on the step. torch.optim.RMSprop
-adds its eps outside the root, which is another optimiser.
+adds its eps outside the root, which is another optimiser (``floor_outside_root`` has its formula).
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ class RMSProp:
         gradient_decay: float,
         squared_gradient_decay: float,
         min_squared_gradient: float,
+        floor_outside_root: bool = False,
     ) -> None:
         self.learning_rate = learning_rate
         self.gradient_decay = gradient_decay
         self.squared_gradient_decay = squared_gradient_decay
         self.min_squared_gradient = min_squared_gradient
+        self.floor_outside_root = floor_outside_root
         self._weights = list(weights)
         self.mean = [torch.zeros_like(weight) for weight in weights]
         self.mean_square = [torch.zeros_like(weight) for weight in weights]
@@ -44,6 +46,10 @@ class RMSProp:
         torch._foreach_mul_(g2, self.squared_gradient_decay)
         torch._foreach_addcmul_(g2, d, d, 1 - self.squared_gradient_decay)
         root = torch._foreach_addcmul(g2, g, g, -1)
-        torch._foreach_add_(root, self.min_squared_gradient)
-        torch._foreach_sqrt_(root)
+        if self.floor_outside_root:
+            torch._foreach_sqrt_(root)
+            torch._foreach_add_(root, self.min_squared_gradient)
+        else:
+            torch._foreach_add_(root, self.min_squared_gradient)
+            torch._foreach_sqrt_(root)
         torch._foreach_addcdiv_(self._weights, d, root, -self.learning_rate)

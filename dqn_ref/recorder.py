@@ -28,6 +28,9 @@ class MemberRecorder:
         self.returns: list[int] = []  # raw, of episodes that ran to their end
         self._events = SummaryWriter(str(folder / "tensorboard"))
         self._heldout: torch.Tensor | None = None
+        self.best_frames: int | None = None  # training frames of the weights kept as the best
+        self._best_mean = -math.inf
+        self._iteration_returns: list[int] = []  # as returns, of this iteration
         self._raw = self._clipped = self._length = self._updates = 0
 
     def observe(self, tick: Tick, row: int) -> None:
@@ -51,6 +54,7 @@ class MemberRecorder:
         )
         if ended != "iteration_end":
             self.returns.append(self._raw)
+            self._iteration_returns.append(self._raw)
             self._events.add_scalar("episode/raw_return", self._raw, self.frames_done)
         self._raw = self._clipped = self._length = 0
 
@@ -88,12 +92,21 @@ class MemberRecorder:
             if name not in ("frames", "agent_steps") and math.isfinite(value):
                 self._events.add_scalar(f"progress/{name}", value, frames)
 
-    def save_weights(self) -> None:
-        """Write the online network."""
+    def end_iteration(self) -> None:
+        """Write the online network, also as the best one if this iteration's full episodes scored highest so far."""
+        self._save_weights("last")
+        if self._iteration_returns and np.mean(self._iteration_returns) > self._best_mean:
+            self._best_mean = float(np.mean(self._iteration_returns))
+            self.best_frames = self.frames_done
+            self._save_weights("best")
+        self._iteration_returns.clear()
+
+    def _save_weights(self, which: str) -> None:
         state = {name: value.contiguous() for name, value in self.agent.learner.online.state_dict().items()}
-        temporary = self.writer.folder / "weights.safetensors.tmp"
-        save_file(state, temporary)
-        os.replace(temporary, self.writer.folder / "weights.safetensors")
+        path = self.writer.folder / records.WEIGHTS[which]
+        temporary = path.with_suffix(".tmp")
+        save_file(state, temporary, metadata={"training_frames": str(self.frames_done)})
+        os.replace(temporary, path)
 
     def close(self, status: str, error: str | None = None) -> None:
         """End the record with ``status``."""

@@ -6,6 +6,7 @@
       progress.csv          a row per interval
       evaluation.json       episodes played by the trained network
       weights.safetensors   the network, written at every iteration
+      weights-best.safetensors   the network of the iteration with the highest training returns
       tensorboard/          the progress as events
 
 A failed or interrupted run is a status, never a score.
@@ -28,6 +29,14 @@ from dqn_ref.seeds import Member
 
 SCHEMA = 1
 STATUSES = ("running", "finished", "interrupted", "failed")
+
+# Fields of the configuration that older records lack; they behaved as the defaults of these say.
+ADDED_FIELDS = frozenset({
+    "fire_on_reset", "life_loss_terminal", "history_padding", "target_period_updates", "floor_outside_root",
+    "loss_reduction",
+})  # fmt: skip
+
+WEIGHTS = {"last": "weights.safetensors", "best": "weights-best.safetensors"}
 
 EPISODE_COLUMNS = ("frame", "raw_return", "clipped_return", "length_frames", "end")
 EPISODE_ENDS = ("game_over", "truncated", "iteration_end")
@@ -190,8 +199,8 @@ class RunRecord:
             if run["status"] not in STATUSES:
                 raise ValueError(f"status {run['status']!r}")
             fields = {field.name for field in dataclasses.fields(DQNConfig)}
-            if set(run["config"]) != fields:
-                raise ValueError(f"config fields {sorted(set(run['config']) ^ fields)} are missing or unknown")
+            if wrong := (set(run["config"]) ^ fields) - (ADDED_FIELDS - set(run["config"])):
+                raise ValueError(f"config fields {sorted(wrong)} are missing or unknown")
             record = cls(
                 folder=folder,
                 member=Member(str(run["member"]["game"]), int(run["member"]["seed"])),

@@ -46,11 +46,21 @@ class Replay:
         shortest_cut_agent_steps: episodes are cut without being over at most this often.
         discount: of a transition that is not terminal.
         device: where the frames live and batches are built.
+        repeat_first_frame: a state shows its episode's first frame again where the history does not
+            reach, instead of the released code's zeros.
     """
 
-    def __init__(self, capacity: int, shortest_cut_agent_steps: int, discount: float, device: torch.device) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        shortest_cut_agent_steps: int,
+        discount: float,
+        device: torch.device,
+        repeat_first_frame: bool = False,
+    ) -> None:
         self.capacity = capacity
         self.discount = discount
+        self.repeat_first_frame = repeat_first_frame
         self.num_slots = capacity + spare_frames(capacity, shortest_cut_agent_steps)
         # empty, not zeros: memory is taken as it fills
         self.frames = torch.empty((self.num_slots, 84, 84), dtype=torch.uint8, device=device)
@@ -95,26 +105,45 @@ class Replay:
 
     def newest_state(self) -> Tensor:
         """The state that the agent acts in, [1, 4, 84, 84] u8."""
-        slots = (self._newest_slot - self._past) % self.num_slots
-        return self._masked(self.frames[slots][None], self.history[self._newest_slot][None])
+        newest = torch.tensor([self._newest_slot], device=self.frames.device)
+        return self._states(newest)
 
     def sample(self, batch_size: int, generator: torch.Generator) -> Batch:
         """A batch drawn uniformly, with replacement, from all transitions held (at least one)."""
         uniform = torch.rand(batch_size, dtype=torch.float64, device=self.size.device, generator=generator)
         row = (uniform * self.size).long()  # [B]
         slot = self.slot[row]  # [B]
-        # Both states at once: they share three of their four frames.
-        window = (slot[:, None] - self._past + 1) % self.num_slots  # [B, 4] slots of s_t
-        first = (slot[:, None] - (STACK - 1)) % self.num_slots  # [B, 1] oldest slot of s_tm1
-        slots = torch.cat([first, window], dim=1)  # [B, 5]
-        frames = self.frames.index_select(0, slots.flatten()).view(batch_size, STACK + 1, 84, 84)
+        s_tm1, s_t = self._both_states(slot)
         return Batch(
-            s_tm1=self._masked(frames[:, :-1], self.history[slot]),
+            s_tm1=s_tm1,
             a_tm1=self.action[row].long(),
             r_t=self.reward[row],
             discount_t=self.discount * (1.0 - self.terminal[row].float()),
-            s_t=self._masked(frames[:, 1:], self.history[(slot + 1) % self.num_slots]),
+            s_t=s_t,
         )
+
+    def _both_states(self, slot: Tensor) -> tuple[Tensor, Tensor]:
+        """The states [B, 4, 84, 84] that end in ``slot`` [B] and in the slot after it."""
+        if self.repeat_first_frame:
+            return self._states(slot), self._states((slot + 1) % self.num_slots)
+        # One gather for both: they share three of their four frames.
+        window = (slot[:, None] - self._past + 1) % self.num_slots  # [B, 4] slots of s_t
+        first = (slot[:, None] - (STACK - 1)) % self.num_slots  # [B, 1] oldest slot of s_tm1
+        slots = torch.cat([first, window], dim=1)  # [B, 5]
+        frames = self.frames.index_select(0, slots.flatten()).view(len(slot), STACK + 1, 84, 84)
+        return (
+            self._masked(frames[:, :-1], self.history[slot]),
+            self._masked(frames[:, 1:], self.history[(slot + 1) % self.num_slots]),
+        )
+
+    def _states(self, slot: Tensor) -> Tensor:
+        """The states [B, 4, 84, 84] that end in ``slot`` [B]."""
+        history = self.history[slot]
+        back = self._past.expand(len(slot), STACK)
+        if self.repeat_first_frame:
+            back = back.minimum(history[:, None])
+        frames = self.frames[(slot[:, None] - back) % self.num_slots]
+        return frames if self.repeat_first_frame else self._masked(frames, history)
 
     def _masked(self, frames: Tensor, history: Tensor) -> Tensor:
         """Zero the frames [B, 4, 84, 84] that lie before the history [B] of the newest one."""

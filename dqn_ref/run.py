@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import psutil
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from dqn_ref import records
@@ -76,17 +77,7 @@ def run_population(
             recorders.append(MemberRecorder(folder, description, agent, config.frames_per_agent_step))
         _train_measured(config, agents, streams, recorders, report)
         for member, recorder in zip(members, recorders, strict=True):
-            evaluation = play_evaluation(
-                recorder.agent.learner.values,
-                member,
-                config,
-                episodes=config.evaluation_episodes,
-                epsilon=config.evaluation_epsilon,
-                max_frames=config.evaluation_max_frames,
-                training_frames=recorder.frames_done,
-                device=device,
-            )
-            records.add_evaluation(recorder.writer.folder, evaluation)
+            _evaluate_last_and_best(member, recorder, config, device)
     except KeyboardInterrupt:
         _close_all(recorders, "interrupted", None)
         raise
@@ -124,7 +115,30 @@ def _train_measured(
             report(_progress(frames, config, speed, recorders))
         if tick.iteration_ended or frames == config.total_frames:
             for recorder in recorders:
-                recorder.save_weights()
+                recorder.end_iteration()
+
+
+def _evaluate_last_and_best(member: Member, recorder: MemberRecorder, config: DQNConfig, device: torch.device) -> None:
+    """The protocol's evaluation of the final network, and of the best one where that is another."""
+    folder, evaluations = recorder.writer.folder, dict[str, dict[str, Any]]()
+    best_frames = recorder.best_frames or recorder.frames_done  # without a full episode no iteration is better
+    for weights, training_frames in (("last", recorder.frames_done), ("best", best_frames)):
+        if weights == "best" and best_frames == recorder.frames_done:
+            evaluations["best"] = {**evaluations["last"], "weights": "best"}  # the same network, the same games
+            continue
+        evaluations[weights] = play_evaluation(
+            inference(load_network(folder / records.WEIGHTS[weights], device)[0]),
+            member,
+            config,
+            weights=weights,
+            episodes=config.evaluation_episodes,
+            epsilon=config.evaluation_epsilon,
+            max_frames=config.evaluation_max_frames,
+            training_frames=training_frames,
+            device=device,
+        )
+    for evaluation in evaluations.values():
+        records.add_evaluation(folder, evaluation)
 
 
 def _progress(frames: int, config: DQNConfig, speed: float, recorders: Sequence[MemberRecorder]) -> Progress:
@@ -148,13 +162,14 @@ def play_evaluation(
     member: Member,
     config: DQNConfig,
     *,
+    weights: str,
     episodes: int,
     epsilon: float,
     max_frames: int,
     training_frames: int,
     device: torch.device,
 ) -> dict[str, Any]:
-    """Evaluate the final network ``values`` in the games of ``config``; returns what is recorded of it."""
+    """Evaluate the network ``values`` in the games of ``config``; returns what is recorded of it."""
     start = time.perf_counter()
     results = evaluate(
         values,
@@ -166,10 +181,12 @@ def play_evaluation(
         max_noops=config.max_noops,
         sticky_action_probability=config.sticky_action_probability,
         frames_per_agent_step=config.frames_per_agent_step,
+        fire_on_reset=config.fire_on_reset,
+        history_padding=config.history_padding,
     )
     return summary(
         results,
-        weights="last",
+        weights=weights,
         epsilon=epsilon,
         max_frames=max_frames,
         training_frames=training_frames,
@@ -187,9 +204,9 @@ def _close_all(recorders: Sequence[MemberRecorder], status: str, error: str | No
 
 
 def evaluate_folder(
-    folder: Path, *, episodes: int, epsilon: float, max_frames: int, device_name: str = "auto"
+    folder: Path, *, episodes: int, epsilon: float, max_frames: int, weights: str = "last", device_name: str = "auto"
 ) -> dict[str, Any]:
-    """Play episodes with the weights in ``folder`` and add them to its evaluation.json.
+    """Play episodes with the weights in ``folder``, ``last`` or ``best``, and add them to its evaluation.json.
 
     An evaluation that is there already is returned, not repeated.
 
@@ -204,36 +221,48 @@ def evaluate_folder(
     record = records.RunRecord.read(folder)
     if record.status != "finished":
         raise UserError(f"{folder} holds a run that is {record.status}, not finished; only finished runs have scores.")
-    wanted = {"weights": "last", "epsilon": epsilon, "max_frames": max_frames, "num_episodes": episodes}
+    wanted = {"weights": weights, "epsilon": epsilon, "max_frames": max_frames, "num_episodes": episodes}
     for known in record.evaluations:
         if all(known.get(key) == value for key, value in wanted.items()):
             return dict(known)
     device = select_device(device_name)
     prepare_torch(device)
-    network = load_network(folder / "weights.safetensors", device)
-
-    @torch.inference_mode()
-    def values(state: torch.Tensor) -> torch.Tensor:
-        q: torch.Tensor = network(state)
-        return q
-
+    network, training_frames = load_network(folder / records.WEIGHTS[weights], device)
     evaluation = play_evaluation(
-        values,
+        inference(network),
         record.member,
         record.config,
+        weights=weights,
         episodes=episodes,
         epsilon=epsilon,
         max_frames=max_frames,
-        training_frames=record.frames_done,
+        training_frames=training_frames or record.frames_done,
         device=device,
     )
     records.add_evaluation(folder, evaluation)
     return evaluation
 
 
-def load_network(path: Path, device: torch.device) -> NatureNetwork:
-    """The network whose weights were saved at ``path``. Raises UserError: missing or broken."""
+def inference(network: NatureNetwork) -> Callable[[torch.Tensor], torch.Tensor]:
+    """``network`` without a graph, as evaluation asks for it."""
+
+    @torch.inference_mode()
+    def values(state: torch.Tensor) -> torch.Tensor:
+        q: torch.Tensor = network(state)
+        return q
+
+    return values
+
+
+def load_network(path: Path, device: torch.device) -> tuple[NatureNetwork, int | None]:
+    """The network whose weights were saved at ``path``, and the training frames that made it, if it says so.
+
+    Raises:
+        UserError: missing or broken.
+    """
     try:
+        with safe_open(path, framework="pt") as file:
+            training_frames = (file.metadata() or {}).get("training_frames")
         state = load_file(path, device=str(device))
         network = NatureNetwork(len(state["head.bias"]), torch.Generator(), device)
         network.load_state_dict(state)
@@ -241,4 +270,4 @@ def load_network(path: Path, device: torch.device) -> NatureNetwork:
         raise UserError(f"{path} is missing: the folder holds a run's figures but not its weights.") from None
     except Exception as error:
         raise UserError(f"{path} holds no weights of this network: {error}") from None
-    return network.requires_grad_(False)
+    return network.requires_grad_(False), None if training_frames is None else int(training_frames)

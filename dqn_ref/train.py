@@ -58,6 +58,8 @@ def make_streams(config: DQNConfig, games: Sequence[str]) -> AtariStreams:
         max_noops=config.max_noops,
         sticky_action_probability=config.sticky_action_probability,
         frames_per_agent_step=config.frames_per_agent_step,
+        fire_on_reset=config.fire_on_reset,
+        life_loss_terminal=config.life_loss_terminal,
     )
 
 
@@ -72,9 +74,17 @@ def make_agent(config: DQNConfig, member: Member, num_actions: int, device: torc
         squared_gradient_decay=config.squared_gradient_decay,
         min_squared_gradient=config.min_squared_gradient,
         error_clip=config.error_clip,
+        floor_outside_root=config.floor_outside_root,
+        loss_reduction=config.loss_reduction,
     )
     shortest_cut = min(config.max_episode_frames, config.iteration_frames) // config.frames_per_agent_step
-    replay = Replay(config.transitions_kept, max(1, shortest_cut), config.discount, device)
+    replay = Replay(
+        config.transitions_kept,
+        max(1, shortest_cut),
+        config.discount,
+        device,
+        repeat_first_frame=config.history_padding == "first_frame",
+    )
     return Agent(member, num_actions, learner, replay, config.batch_size)
 
 
@@ -102,11 +112,18 @@ def train(config: DQNConfig, agents: Sequence[Agent], streams: AtariStreams, spl
             streams.send(actions)
 
             with split.lap("learner"):
-                if agent_step > config.replay_start_agent_steps and agent_step % config.update_period_agent_steps == 0:
+                learns = (
+                    agent_step > config.replay_start_agent_steps and agent_step % config.update_period_agent_steps == 0
+                )
+                if learns:
                     for agent in agents:
                         agent.learn()
                     updates += 1
-                if agent_step % config.target_period_agent_steps == 0:
+                if config.target_period_updates is None:
+                    syncs = agent_step % config.target_period_agent_steps == 0
+                else:
+                    syncs = learns and updates % config.target_period_updates == 0
+                if syncs:
                     for agent in agents:
                         agent.learner.sync_target()
 

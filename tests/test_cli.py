@@ -98,7 +98,8 @@ def test_train_then_evaluate(cli, tmp_path):
     assert code == 0
     folder = Path("runs/ci-v1-960/breakout-s3")
     assert f"Recorded in {folder}" in output
-    assert "Evaluation: mean return" in output
+    assert "Evaluation (last network): mean return" in output
+    assert "Evaluation (best network): mean return" in output
     record = RunRecord.read(folder)
     assert (record.status, record.member.seed, record.config.batch_size) == ("finished", 3, 8)
     own, natures = CI.config.target_period_agent_steps, NATURE.config.target_period_agent_steps
@@ -106,7 +107,7 @@ def test_train_then_evaluate(cli, tmp_path):
     code, output, _ = cli("evaluate", str(folder), "--episodes", "2", "--max-frames", "100", "--device", "cpu")
     assert code == 0
     assert "2 episodes of at most 100 frames, epsilon 0.05, after 960 frames of training" in output
-    assert len(RunRecord.read(folder).evaluations) == 2
+    assert len(RunRecord.read(folder).evaluations) == 3
     code, _, errors = cli("train", "--game", "breakout", "--seed", "3", *TINY)  # the same folder again
     assert code == 2
     assert "already holds a run" in errors

@@ -167,7 +167,10 @@ def test_any_other_change_is_named_as_an_override():
         if field.name in ("total_frames", "progress_frames"):
             continue
         value = getattr(NATURE.config, field.name)
-        other = value + 4 if type(value) is int else value / 2 + 0.01
+        if type(value) in (int, float):
+            other = value + 4 if type(value) is int else value / 2 + 0.01
+        else:  # flags, choices, and what is not given
+            other = {False: True, True: False, "zeros": "first_frame", "sum": "mean", None: 7}[value]
         changed = dataclasses.replace(NATURE.config, **{field.name: other})
         assert NATURE.overrides(changed) == {field.name: other}
 

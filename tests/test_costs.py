@@ -87,22 +87,22 @@ COSTS = Costs(startup=2.0, warm_up_step=0.002, learning_step=0.05, evaluation_st
 
 
 def test_seconds_of_a_run_worked_by_hand():
-    """1,000 agent steps, 250 of them warm-up, 2 evaluation episodes of 1,500 steps."""
+    """1,000 agent steps, 250 of them warm-up, 2 evaluation episodes of 1,500 steps with each of 2 networks."""
     assert EVALUATION_EPISODE_STEPS == 1_500
-    assert COSTS.job_seconds(SMALL) == pytest.approx(2 + 250 * 0.002 + 750 * 0.05 + 2 * 1_500 * 0.004)
-    assert COSTS.job_seconds(SMALL) == pytest.approx(2 + 0.5 + 37.5 + 12)
+    assert COSTS.job_seconds(SMALL) == pytest.approx(2 + 250 * 0.002 + 750 * 0.05 + 2 * 2 * 1_500 * 0.004)
+    assert COSTS.job_seconds(SMALL) == pytest.approx(2 + 0.5 + 37.5 + 24)
 
 
 def test_seconds_of_a_suite_worked_by_hand():
-    """A run takes 52 s here. Five runs, two at once, are three rounds."""
-    assert COSTS.suite_seconds(SMALL, num_jobs=5, at_once=2) == pytest.approx(3 * 52)
-    assert COSTS.suite_seconds(SMALL, num_jobs=4, at_once=2) == pytest.approx(2 * 52)
-    assert COSTS.suite_seconds(SMALL, num_jobs=5, at_once=1) == pytest.approx(5 * 52)
+    """A run takes 64 s here. Five runs, two at once, are three rounds."""
+    assert COSTS.suite_seconds(SMALL, num_jobs=5, at_once=2) == pytest.approx(3 * 64)
+    assert COSTS.suite_seconds(SMALL, num_jobs=4, at_once=2) == pytest.approx(2 * 64)
+    assert COSTS.suite_seconds(SMALL, num_jobs=5, at_once=1) == pytest.approx(5 * 64)
     assert COSTS.suite_seconds(SMALL, num_jobs=0, at_once=2) == 0
 
 
 def test_more_runs_at_once_than_measured_share_the_same_cores():
-    assert COSTS.suite_seconds(SMALL, num_jobs=4, at_once=4) == pytest.approx(52 * 2)
+    assert COSTS.suite_seconds(SMALL, num_jobs=4, at_once=4) == pytest.approx(64 * 2)
 
 
 def test_a_longer_budget_costs_learning_steps_only():

@@ -100,7 +100,7 @@ def test_held_out_q_is_that_of_the_weights_written(finished, tiny_config):
         if tick.agent_step == config.replay_start_agent_steps:
             held = agent.heldout_batch(config.heldout_states).s_tm1
             break
-    network = load_network(finished.folder / "weights.safetensors", CPU)
+    network, _ = load_network(finished.folder / "weights.safetensors", CPU)
     q = network(held).amax(dim=1)
     last = finished.record.progress()[-1]
     assert last["q_mean"] == pytest.approx(q.mean().item(), rel=1e-4)
@@ -117,11 +117,52 @@ def test_the_report_follows_the_run_to_its_end(finished):
 
 
 def test_the_final_network_is_evaluated_under_the_configurations_protocol(finished):
-    (evaluation,) = finished.record.evaluations
+    evaluation, best = finished.record.evaluations
+    assert best["weights"] == "best"
     assert (evaluation["num_episodes"], evaluation["max_frames"], evaluation["epsilon"]) == (2, 200, 0.05)
     assert (evaluation["training_frames"], evaluation["weights"]) == (960, "last")
     returns = [episode["raw_return"] for episode in evaluation["episodes"]]
     assert evaluation["mean_return"] == pytest.approx(np.mean(returns))
+
+
+def test_the_best_network_is_that_of_the_iteration_with_the_highest_training_returns(tmp_path, monkeypatch):
+    """Four iterations of two capped episodes each, their scores made up: 3, 8, 8 and 5 a game. The first 8 wins."""
+    config = tiny(total_frames=960, iteration_frames=240, max_episode_frames=120, progress_frames=240)
+    scores, weights = iter([1, 5, 6, 10, 10, 6, 2, 8]), {}
+    observe, end_iteration = module.MemberRecorder.observe, module.MemberRecorder.end_iteration
+
+    def made_up(self, tick, row):
+        if tick.step.truncated[row]:
+            self._raw = next(scores) - int(tick.step.reward[row])
+        observe(self, tick, row)
+
+    def kept(self):
+        weights[self.frames_done] = self.agent.learner.online.head.weight.detach().clone()
+        end_iteration(self)
+
+    monkeypatch.setattr(module.MemberRecorder, "observe", made_up)
+    monkeypatch.setattr(module.MemberRecorder, "end_iteration", kept)
+    run(tmp_path / "run", config)
+    last, best = RunRecord.read(tmp_path / "run").evaluations
+    assert (last["training_frames"], best["training_frames"]) == (960, 480)
+    for name, frames in (("weights", 960), ("weights-best", 480)):
+        saved = load_file(tmp_path / "run" / f"{name}.safetensors")["head.weight"]
+        assert torch.equal(saved, weights[frames])
+    assert not torch.equal(weights[480], weights[960])
+    again = evaluate_folder(
+        tmp_path / "run", episodes=3, epsilon=0.05, max_frames=200, weights="best", device_name="cpu"
+    )
+    assert again["episodes"][:2] == best["episodes"]
+    assert again["training_frames"] == 480
+
+
+def test_without_a_full_episode_the_last_network_is_the_best(tmp_path):
+    """120 agent steps of Breakout fit an iteration, but here the cap is far and an iteration is 10."""
+    run(tmp_path / "run", tiny(total_frames=320, iteration_frames=40, progress_frames=40))
+    record = RunRecord.read(tmp_path / "run")
+    assert {row["end"] for row in record.episodes()} == {"iteration_end"}
+    last, best = record.evaluations
+    assert best == {**last, "weights": "best"}
 
 
 def test_weights_written_are_what_training_made_of_the_first(finished):
@@ -307,12 +348,12 @@ def test_an_evaluation_of_a_folder_repeats_the_runs_own_from_the_weights_on_disk
     """Same protocol: returned as it stands. Another one: played, and added."""
     folder = tmp_path / "run"
     run(folder, tiny(total_frames=480))
-    (own,) = RunRecord.read(folder).evaluations
+    own, _ = RunRecord.read(folder).evaluations
     assert evaluate_folder(folder, episodes=2, epsilon=0.05, max_frames=200, device_name="cpu") == own
-    assert len(RunRecord.read(folder).evaluations) == 1
+    assert len(RunRecord.read(folder).evaluations) == 2
     more = evaluate_folder(folder, episodes=3, epsilon=0.05, max_frames=200, device_name="cpu")
     assert more["episodes"][:2] == own["episodes"]
-    assert [e["num_episodes"] for e in RunRecord.read(folder).evaluations] == [2, 3]
+    assert [e["num_episodes"] for e in RunRecord.read(folder).evaluations] == [2, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,177 @@
+"""The choices that others make, each a switch that is off in the reference: what it changes, and nothing else."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from dqn_ref.atari import AtariStreams
+from dqn_ref.config import NATURE, DQNConfig, UserError
+from dqn_ref.evaluate import evaluate
+from dqn_ref.learner import td_loss
+from dqn_ref.optimizer import RMSProp
+from dqn_ref.replay import Replay
+from dqn_ref.seeds import Member
+from dqn_ref.train import TimeSplit, make_agent, make_streams, train
+
+CPU = torch.device("cpu")
+BREAKOUT = Member("breakout", 0)
+SWITCHES = {
+    "sticky_action_probability": 0.25,
+    "fire_on_reset": True,
+    "life_loss_terminal": False,
+    "history_padding": "first_frame",
+    "target_period_updates": 10_000,
+    "floor_outside_root": True,
+    "loss_reduction": "mean",
+    "max_episode_frames": 18_000,
+    "evaluation_max_frames": 18_000,
+}
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_an_alternative_is_off_in_the_reference_and_named_in_the_record_when_on(name):
+    assert getattr(NATURE.config, name) != SWITCHES[name]
+    changed = dataclasses.replace(NATURE.config, **{name: SWITCHES[name]})
+    assert NATURE.overrides(changed) == {name: SWITCHES[name]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"history_padding": "mirror"}, "history_padding must be one of zeros, first_frame, got 'mirror'"),
+        ({"loss_reduction": "max"}, "loss_reduction must be one of sum, mean, got 'max'"),
+        ({"target_period_updates": 0}, "target_period_updates must be a whole number, at least 1, or None, got 0"),
+        ({"target_period_updates": 2.5}, "target_period_updates must be a whole number, at least 1, or None, got 2.5"),
+        ({"fire_on_reset": 1}, "fire_on_reset must be true or false, got 1"),
+    ],
+)
+def test_a_value_that_is_none_is_refused(changes, message):
+    with pytest.raises(UserError, match=message):
+        DQNConfig(**changes)
+
+
+# ---------------------------------------------------------------------- learning
+
+
+def test_eps_outside_the_root_is_torchs_centred_rmsprop():
+    """With equal decays the two are the same formula; torch's own optimiser is the independent computation."""
+    start = torch.randn(50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    ours, theirs = start.clone(), start.clone().requires_grad_()
+    optimizer = RMSProp(
+        [ours], learning_rate=0.00025, gradient_decay=0.95, squared_gradient_decay=0.95, min_squared_gradient=0.01,
+        floor_outside_root=True,
+    )  # fmt: skip
+    torchs = torch.optim.RMSprop([theirs], lr=0.00025, alpha=0.95, eps=0.01, centered=True)
+    for step in range(50):
+        gradient = torch.sin(start * (step + 1)) * 3
+        optimizer.step([gradient])
+        theirs.grad = gradient.clone()
+        torchs.step()
+    assert not torch.equal(ours, start)
+    torch.testing.assert_close(ours, theirs.detach(), rtol=1e-12, atol=1e-15)
+
+
+def test_a_mean_loss_is_the_sum_over_the_batch_size(new_learner, random_batch):
+    """The gradient too, so that RMSProp's 0.01 weighs 32^2 times as much."""
+    batch = random_batch(32, 4, seed=3)
+    gradients = []
+    for reduction in ("sum", "mean"):
+        learner = new_learner(4, loss_reduction=reduction)
+        learner.update(batch)
+        gradients.append(learner.gradient)
+    for summed, mean in zip(*gradients, strict=True):
+        assert summed.abs().max() > 0
+        torch.testing.assert_close(mean * 32, summed, rtol=1e-4, atol=1e-5)
+    q = torch.tensor([[0.0], [2.0]])
+    values = (q, torch.zeros(2, dtype=torch.int64), torch.zeros(2), torch.zeros(2), q)
+    assert td_loss(*values).item() == 1.5  # Huber: 2 - 1/2
+    assert td_loss(*values, reduction="mean").item() == 0.75
+
+
+def test_the_target_period_may_count_updates(tiny_config, monkeypatch):
+    """Warm-up 60, an update every 4 agent steps from 64 on; every third one is followed by a copy."""
+    config = tiny_config(target_period_updates=3, target_period_agent_steps=1)
+    streams = make_streams(config, ["breakout"])
+    agent = make_agent(config, BREAKOUT, 4, CPU)
+    synced = []
+    monkeypatch.setattr(agent.learner, "sync_target", lambda: synced.append(agent_step))
+    agent_step = 0
+    for tick in train(config, [agent], streams, TimeSplit()):
+        agent_step = tick.agent_step
+    assert synced == list(range(72, 240, 12))
+
+
+# ---------------------------------------------------------------------- what is seen
+
+
+def grey(value: int) -> np.ndarray:
+    return np.full((84, 84), value, np.uint8)
+
+
+def test_first_frame_padding_repeats_the_episodes_first_frame():
+    replay = Replay(10, 5, 0.99, CPU, repeat_first_frame=True)
+    seen = []
+    replay.begin(grey(1))
+    for value, terminal in [(2, False), (3, False), (4, True), (5, False), (6, False), (7, False), (8, False)]:
+        seen.append(replay.newest_state()[0, :, 0, 0].tolist())
+        replay.append(0, 0.0, terminal, grey(value))
+    assert seen == [
+        [1, 1, 1, 1], [1, 1, 1, 2], [1, 1, 2, 3],
+        [4, 4, 4, 4], [4, 4, 4, 5], [4, 4, 5, 6], [4, 5, 6, 7],  # a life was lost before 4
+    ]  # fmt: skip
+    batch = replay.sample(200, torch.Generator().manual_seed(0))
+    pairs = {(*map(int, s[:, 0, 0]), *map(int, t[:, 0, 0])) for s, t in zip(batch.s_tm1, batch.s_t, strict=True)}
+    assert pairs == {
+        (*s, *t) for s, t in zip(seen, [*seen[1:], [5, 6, 7, 8]], strict=True)
+    }  # fmt: skip
+
+
+def test_first_frame_padding_holds_in_evaluation_too():
+    states = []
+
+    def values(state: torch.Tensor) -> torch.Tensor:
+        states.append(state[0].clone())
+        return torch.zeros(len(state), 4)
+
+    evaluate(values, BREAKOUT, episodes=1, epsilon=0.0, max_frames=40, device=CPU, history_padding="first_frame")
+    assert states[0].any()
+    assert all(torch.equal(frame, states[0][3]) for frame in states[0])
+    assert torch.equal(states[1][0], states[0][3])
+    assert torch.equal(states[1][:3], states[0][1:])
+
+
+def test_fire_on_reset_puts_breakouts_ball_into_play():
+    """Without FIRE the ball never appears: Breakout's screen stays as it is under no-ops."""
+
+    def changed_pixels(fire: bool) -> int:
+        env = AtariStreams(["breakout"], max_episode_frames=18_000, max_noops=0, fire_on_reset=fire)
+        first = env.reset([5])[0]
+        frames = []
+        for _ in range(20):
+            env.send(np.array([0]))
+            frames.append(env.recv().frame[0])
+        return int((np.stack(frames[5:]) != first).any(axis=(1, 2)).sum())
+
+    assert changed_pixels(fire=False) == 0
+    assert changed_pixels(fire=True) > 0
+
+
+def test_a_life_loss_need_not_be_terminal():
+    def terminals(life_loss_terminal: bool) -> tuple[list[int], list[int]]:
+        env = AtariStreams(["breakout"], max_episode_frames=18_000, life_loss_terminal=life_loss_terminal)
+        env.reset([3])
+        rng, terminal, over = np.random.default_rng(0), [], []
+        for t in range(600):
+            env.send(rng.integers(4, size=1))
+            step = env.recv()
+            terminal += [t] if step.terminal[0] else []
+            over += [t] if step.game_over[0] else []
+        return terminal, over
+
+    with_lives, over = terminals(True)
+    without, over_too = terminals(False)
+    assert over == over_too == without
+    assert len(over) >= 1
+    assert len(with_lives) >= 5 * len(over)  # five lives a game
