@@ -1,4 +1,4 @@
-"""python -m benchmarks bench | plan | run | status | scores | plot | baseline | readme"""
+"""python -m benchmarks bench | plan | run | status | scores | plot | baseline | random-play | readme"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +18,7 @@ from benchmarks.engines.local import end_with_parent
 from benchmarks.protocols import PROTOCOLS
 from benchmarks.runner import Matrix, machine_share, run_matrix
 from benchmarks.store import Cell, Store
+from benchmarks.suites import suite_games
 from dqn_ref.config import Frames, UserError
 
 # What follows imports matplotlib, pandas or rliable is imported where it is used: `status` must not wait for them.
@@ -94,11 +95,25 @@ class Baseline(Common):
 
 
 @dataclass(frozen=True)
+class RandomPlay:
+    """Play the games of a suite by chance and by untrained networks, and compare with the published random scores."""
+
+    suite: tyro.conf.Positional[str] = "atari10"
+    """atari10, atari5, atari3 or atari57."""
+    episodes: int = 30
+    """Episodes of each policy on each game."""
+    processes: int = field(default_factory=lambda: os.cpu_count() or 1)
+    """Games played at once."""
+    results: Path | None = None
+    """Results folder to store the scores in. Default: they are only printed."""
+
+
+@dataclass(frozen=True)
 class Readme:
-    """Write the tables and plots of the README anew from results/baselines."""
+    """Write the generated parts of README.md and docs/ anew from results/."""
 
     check: bool = False
-    """Change nothing; fail if the README is not what the results say."""
+    """Change nothing; fail if a page is not what the results say."""
 
 
 console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
@@ -254,14 +269,39 @@ def baseline(arguments: Baseline) -> int:
     return 0
 
 
-def readme(arguments: Readme) -> int:
-    """Write or check the README's generated parts."""
-    from benchmarks.readme import update_readme
+def random_play(arguments: RandomPlay) -> int:
+    """Play, print, store."""
+    from benchmarks.random_play import as_record, markdown, play_all
 
-    changed = update_readme(Path("README.md"), Store(Path("results")), write=not arguments.check)
-    say(("It differs from the results: run python -m benchmarks readme" if changed else "It says what the results say.")
-        if arguments.check else "Written.")  # fmt: skip
-    return 1 if changed and arguments.check else 0
+    if arguments.episodes < 2 or arguments.processes < 1:
+        raise UserError(
+            f"Got {arguments.episodes} episodes in {arguments.processes} processes; expected at least 2 "
+            "(an error needs two) in at least 1."
+        )
+    played = []
+    for each in play_all(suite_games(arguments.suite), arguments.episodes, arguments.processes):
+        say(f"{each.game:18} {each.policy:12} {each.mean:10,.1f} +- {each.standard_error:,.1f}")
+        played.append(each)
+    record = as_record(played, arguments.episodes)
+    say("")
+    say(markdown(record))
+    if arguments.results:
+        say(f"Stored in {Store(arguments.results).store_random_play(arguments.suite, record)}")
+    return 0
+
+
+def readme(arguments: Readme) -> int:
+    """Write or check the generated parts of the pages."""
+    from benchmarks.readme import PAGES, update_page
+
+    store = Store(Path("results"))
+    changed = [str(page) for page in PAGES if update_page(page, store, write=not arguments.check)]
+    if not arguments.check:
+        say("Written.")
+        return 0
+    say(f"{', '.join(changed)}: not what the results say; run python -m benchmarks readme" if changed
+        else "The pages say what the results say.")  # fmt: skip
+    return 1 if changed else 0
 
 
 # ---------------------------------------------------------------------- entry
@@ -274,6 +314,7 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
     "scores": (Scores, lambda arguments: scores(arguments, arguments.weights)),
     "plot": (Plot, plot),
     "baseline": (Baseline, baseline),
+    "random-play": (RandomPlay, random_play),
     "readme": (Readme, readme),
 }
 DESCRIPTION = """The suite: runs a DQN on sets of Atari games and tells what its scores show.

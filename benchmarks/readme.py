@@ -1,4 +1,4 @@
-"""The generated parts of the README: every number in it comes from results/ through here."""
+"""The generated parts of the pages: every measured number in them comes from results/ through here."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from statistics import median
 
 from benchmarks.costs import format_seconds
 from benchmarks.plots import draw_all
+from benchmarks.random_play import markdown as random_play_markdown
 from benchmarks.report import markdown, score_report
 from benchmarks.runner import Matrix
 from benchmarks.scores import ScoreMatrix, score_matrix
@@ -19,11 +20,12 @@ from benchmarks.store import Store
 from dqn_ref.config import UserError
 from dqn_ref.records import RunRecord
 
+PAGES = (Path("README.md"), Path("docs/fidelity.md"))
 IMAGES = Path("docs/images")
 
 
-def update_readme(path: Path, store: Store, *, write: bool) -> bool:
-    """Bring the marked parts of the README at ``path`` in line with the results; returns whether they differed.
+def update_page(path: Path, store: Store, *, write: bool) -> bool:
+    """Bring the marked parts of the page at ``path`` in line with the results; returns whether they differed.
 
     A part lies between ``<!-- generated: NAME -->`` and ``<!-- end -->``.
 
@@ -42,7 +44,8 @@ def update_readme(path: Path, store: Store, *, write: bool) -> bool:
     new = re.sub(r"<!-- generated: (?P<name>.+?) -->\n.*?<!-- end -->", replace, text, flags=re.DOTALL)
     if write:
         path.write_text(new)
-        draw_baseline(store, path.parent / IMAGES)
+        if path.name == "README.md":
+            draw_baseline(store, path.parent / IMAGES)
     return new != text
 
 
@@ -84,4 +87,16 @@ def _time(store: Store) -> str:
     )
 
 
-PARTS: dict[str, Callable[[Store], str]] = {"scores": _scores, "speed": _speed, "time": _time}
+def _random_play(store: Store) -> str:
+    path = store.random_play("atari10")
+    if not path.exists():
+        raise UserError(f"There is no {path}; run python -m benchmarks random-play --results {store.root}.")
+    return random_play_markdown(json.loads(path.read_text()))
+
+
+PARTS: dict[str, Callable[[Store], str]] = {
+    "scores": _scores,
+    "speed": _speed,
+    "time": _time,
+    "random-play": _random_play,
+}

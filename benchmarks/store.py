@@ -5,6 +5,7 @@ results/
   runs/PROTOCOL-FRAMES/attempts/     runs that did not finish, kept
   runs/PROTOCOL-FRAMES/logs/         what the runs printed
   baselines/PROTOCOL-FRAMES/         records that the project stands by, without weights
+  baselines/SUITE-random-play.json   scores of policies that have learnt nothing
   plots/PROTOCOL-FRAMES/             drawings of runs/ (not in version control)
 """
 
@@ -149,10 +150,23 @@ class Store:
         """Write a measurement to speed/MACHINE/; an older one of that name is kept beside it."""
         where = result["machine"]
         machine = re.sub(r"[^a-z0-9]+", "-", f"{where['cpu']}-{where['cores']}-cores".lower()).strip("-")
-        path = self.root / "speed" / machine / f"{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _keep_older(path)
-        write_json(path, result)
+        return self._replace(self.root / "speed" / machine / f"{name}.json", result)
+
+    def random_play(self, suite: str) -> Path:
+        """File of the scores of policies that have learnt nothing, on a suite's games."""
+        return self.root / "baselines" / f"{suite}-random-play.json"
+
+    def store_random_play(self, suite: str, result: Mapping[str, Any]) -> Path:
+        """Write scores of policies that have learnt nothing; older ones are kept beside them."""
+        return self._replace(self.random_play(suite), result)
+
+    def _replace(self, path: Path, content: Mapping[str, Any]) -> Path:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _keep_older(path)
+            write_json(path, content)
+        except OSError as error:
+            raise UserError(f"{path} cannot be written: {error.strerror}. Choose another --results.") from None
         return path
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import COMMANDS
-from benchmarks.readme import PARTS, draw_baseline, update_readme
+from benchmarks.readme import PARTS, draw_baseline, update_page
 from benchmarks.store import Store
 from benchmarks.suites import SUITES
 from dqn_ref.config import TRANSITION_BYTES
@@ -17,7 +17,7 @@ README = ROOT / "README.md"
 
 
 def test_generated_parts_are_what_the_results_say():
-    assert not update_readme(README, Store(ROOT / "results"), write=False)
+    assert not update_page(README, Store(ROOT / "results"), write=False)
 
 
 def test_every_known_part_is_in_the_readme():
@@ -36,8 +36,8 @@ def test_a_changed_figure_is_noticed_and_mended(tmp_path):
     line = next(line for line in text.splitlines() if line.startswith("| amidar"))
     (tmp_path / "README.md").write_text(text.replace(line, line + " 12345 |"))
     store = Store(ROOT / "results")
-    assert update_readme(tmp_path / "README.md", store, write=False)
-    assert update_readme(tmp_path / "README.md", store, write=True)
+    assert update_page(tmp_path / "README.md", store, write=False)
+    assert update_page(tmp_path / "README.md", store, write=True)
     assert (tmp_path / "README.md").read_text() == text
 
 
@@ -55,7 +55,7 @@ def test_tox_environments_of_the_readme_exist(name):
 def test_commands_and_suites_of_the_readme_are_all_there_are():
     text = README.read_text()
     table = text[text.index("| command of") : text.index("Suites:")]
-    named = {word for row in table.splitlines()[2:] if row for word in re.findall(r"`([a-z]+)`", row.split("|")[1])}
+    named = {word for row in table.splitlines()[2:] if row for word in re.findall(r"`([a-z-]+)`", row.split("|")[1])}
     assert named == set(COMMANDS)
     suites = text[text.index("Suites:") :].split(".")[0]
     assert set(re.findall(r"`(\w+)`", suites)) == set(SUITES)

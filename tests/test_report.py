@@ -10,7 +10,7 @@ from rich.console import Console
 
 from benchmarks.__main__ import Bench
 from benchmarks.costs import Costs
-from benchmarks.readme import IMAGES, update_readme
+from benchmarks.readme import IMAGES, update_page
 from benchmarks.report import (
     HEADER,
     ScoreReport,
@@ -236,25 +236,25 @@ def baseline(store):
 
 
 def test_a_check_tells_that_the_readme_is_old_and_changes_nothing(readme, store, baseline):
-    assert update_readme(readme, store, write=False)
+    assert update_page(readme, store, write=False)
     assert readme.read_text() == README
     assert not (readme.parent / IMAGES).exists()
 
 
 def test_the_readmes_part_is_the_baselines_table_and_the_rest_is_left_alone(readme, store, baseline):
-    assert update_readme(readme, store, write=True)
+    assert update_page(readme, store, write=True)
     text = readme.read_text()
     cells = baseline.cells(store, store.baseline(baseline.name))
     expected = markdown(score_report(baseline, score_matrix(baseline.games, cells)))
     assert text == README.replace("old\n", expected)
-    assert not update_readme(readme, store, write=False)
+    assert not update_page(readme, store, write=False)
     assert {path.suffix for path in (readme.parent / IMAGES).iterdir()} == {".png", ".svg"}
 
 
 def test_a_part_that_nobody_makes_is_refused(readme, store):
     readme.write_text(README.replace("scores", "praise"))
     with pytest.raises(UserError, match="'praise'"):
-        update_readme(readme, store, write=True)
+        update_page(readme, store, write=True)
     assert "old" in readme.read_text()
 
 
@@ -262,5 +262,5 @@ def test_a_part_that_nobody_makes_is_refused(readme, store):
 def test_a_readme_is_not_written_from_results_that_are_not_there(readme, store, part):
     readme.write_text(README.replace("scores", part))
     with pytest.raises(UserError):
-        update_readme(readme, store, write=True)
+        update_page(readme, store, write=True)
     assert "old" in readme.read_text()

@@ -1,0 +1,81 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.random_play import POLICIES, Played, as_record, markdown, play
+from benchmarks.reference import human_and_random
+from benchmarks.store import Store
+from benchmarks.suites import SUITES
+from dqn_ref.evaluate import EvaluationEpisode
+
+RANDOM = human_and_random()["qbert"].random
+
+
+def test_the_error_of_one_policy_is_the_one_between_its_episodes():
+    played = Played("qbert", "random", [[2, 4, 9]], 100)
+    assert played.mean == 5
+    assert played.standard_error == pytest.approx(math.sqrt((9 + 1 + 16) / 2 / 3))
+
+
+def test_the_error_of_several_networks_is_the_one_between_them():
+    """Their episodes are not independent: those of one network resemble each other."""
+    played = Played("qbert", "untrained", [[0, 2], [4, 4], [7, 9]], 100)  # means 1, 4, 8
+    assert played.mean == pytest.approx(26 / 6)
+    means = np.array([1.0, 4.0, 8.0])
+    assert played.standard_error == pytest.approx(means.std(ddof=1) / math.sqrt(3))
+
+
+def test_the_deviation_by_hand():
+    """Ours: 100 above, standard error 3. Theirs: 30 episodes with our spread of 3 * sqrt(4) = 6."""
+    values = [RANDOM + 100 + x for x in (-6, 6, -6 / math.sqrt(2), 6 / math.sqrt(2))]
+    played = Played("qbert", "random", [values], 100)
+    spread = math.sqrt((36 + 36 + 18 + 18) / 3)
+    expected = 100 / math.sqrt(spread**2 / 4 + spread**2 / 30)
+    assert played.deviation(played) == pytest.approx(expected)
+
+
+def test_chance_is_played_at_either_rate_and_untrained_networks_are_what_training_starts_from(monkeypatch):
+    asked = []
+
+    def evaluate(values, member, **options):
+        asked.append((member.seed, options["epsilon"], options["frames_per_agent_step"], options["episodes"]))
+        return [EvaluationEpisode(k, 7, 44, "game_over") for k in range(options["episodes"])]
+
+    monkeypatch.setattr("dqn_ref.evaluate.evaluate", evaluate)
+    results = {policy: play("qbert", policy, 10) for policy in POLICIES}
+    assert asked == [(0, 1.0, 4, 10), (0, 1.0, 6, 10), *((seed, 0.05, 4, 2) for seed in range(5))]
+    assert results["random"] == Played("qbert", "random", [[7] * 10], 44)
+    assert results["untrained"] == Played("qbert", "untrained", [[7, 7]] * 5, 44)
+
+
+def test_the_table_names_the_games_that_disagree():
+    near = [[int(RANDOM) + k for k in (-50, 0, 50)]]
+    far = [[int(RANDOM) + 500 + k for k in (-50, 0, 50)]]
+    played = [
+        Played("qbert", "random", near, 3_000),
+        Played("qbert", "random-10hz", far, 4_000),
+        Played("qbert", "untrained", near, 5_000),
+    ]
+    text = markdown(json.loads(json.dumps(as_record(played, 3))))
+    assert "random, every 4th frame: 1 of 1 games within 3 standard errors. Longest episode: 3,000 frames." in text
+    assert "random, every 6th frame: 0 of 1 games within 3 standard errors; outside: qbert (+" in text
+    assert f"| qbert | {RANDOM:,.1f} | {int(RANDOM)}.0 ± 28.9 " in text
+
+
+def test_a_real_game_is_played_stored_and_printed(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(SUITES, "atari3", ("qbert",))
+    assert main(["random-play", "atari3", "--episodes", "2", "--processes", "1", "--results", str(tmp_path)]) == 0
+    stored = json.loads(Store(tmp_path).random_play("atari3").read_text())
+    assert [each["policy"] for each in stored["played"]] == list(POLICIES)
+    assert all(np.isfinite(each["returns"]).all() for each in stored["played"])
+    output = capsys.readouterr().out
+    assert "| qbert |" in output
+    assert "Stored in" in output
+
+
+def test_one_episode_has_no_error_and_is_refused(capsys):
+    assert main(["random-play", "atari3", "--episodes", "1"]) == 2
+    assert "Got 1 episodes" in capsys.readouterr().err
