@@ -1,6 +1,8 @@
 """What several rooms' tests need: a run of a few hundred agent steps, a learner, a batch."""
 
+import re
 import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +11,31 @@ from dqn_ref.config import DQNConfig
 from dqn_ref.learner import Learner
 from dqn_ref.replay import Batch
 
+FIDELITY_PAGE = Path(__file__).parent.parent / "docs" / "fidelity.md"
 CPU = torch.device("cpu")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        for mark in item.iter_markers("fidelity"):
+            item.user_properties += [("fidelity", row) for row in mark.args]
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Under ``-m fidelity``: the rows of docs/fidelity.md with what their tests said."""
+    if config.option.markexpr != "fidelity":
+        return
+    verdicts = dict.fromkeys(range(1, 29), ())
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            if outcome != "passed" or report.when == "call":
+                for row in {value for name, value in report.user_properties if name == "fidelity"}:
+                    verdicts[row] += (outcome,)
+    details = dict(re.findall(r"^\| (\d+) \| (.+?) \|", FIDELITY_PAGE.read_text(), re.M))
+    terminalreporter.section("fidelity to the Nature DQN, docs/fidelity.md")
+    for row, outcomes in verdicts.items():
+        said = ", ".join(f"{outcomes.count(o)} {o}" for o in dict.fromkeys(outcomes)) or "NOT TESTED"
+        terminalreporter.write_line(f"{row:3}  {details[str(row)]:28} {said}")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -60,10 +60,12 @@ NATURE = {"warm_up": 50_000, "span": 1_000_000, "start": 1.0, "end": 0.1}
     ("agent_step", "epsilon"),
     [(0, 1.0), (49_999, 1.0), (50_000, 1.0), (150_000, 0.91), (550_000, 0.55), (1_050_000, 0.1), (50_000_000, 0.1)],
 )
+@pytest.mark.fidelity(11)
 def test_epsilon_by_hand(agent_step, epsilon):
     assert linear_epsilon(agent_step, **NATURE) == pytest.approx(epsilon, abs=1e-12)
 
 
+@pytest.mark.fidelity(11)
 def test_epsilon_follows_the_released_code():
     """``ep_end + max(0, (ep_start - ep_end) * (ep_endt - max(0, numSteps - learn_start)) / ep_endt)``"""
     for step in range(0, 1_200_000, 7_919):
@@ -81,6 +83,7 @@ def test_epsilon_falls_at_every_step_of_its_span_and_nowhere_else():
 # ---------------------------------------------------------------------- choosing
 
 
+@pytest.mark.fidelity(11)
 def test_exploration_happens_with_probability_epsilon_and_uniformly():
     explorer = agent(q=(0.0,) * 6)
     actions = [explorer.explore(0.3) for _ in range(6_000)]
@@ -136,6 +139,7 @@ def test_a_population_mixes_random_and_greedy_rows_as_each_member_would_alone():
 
 
 @pytest.mark.parametrize(("raw", "stored"), [(200, 1.0), (1, 1.0), (0, 0.0), (-1, -1.0), (-7, -1.0)])
+@pytest.mark.fidelity(20)
 def test_the_stored_reward_is_the_clipped_sum(raw, stored):
     learner = agent()
     learner.store(2, answer(raw), row=1)

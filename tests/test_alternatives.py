@@ -55,6 +55,7 @@ def test_a_value_that_is_none_is_refused(changes, message):
 # ---------------------------------------------------------------------- learning
 
 
+@pytest.mark.fidelity(4)
 def test_eps_outside_the_root_is_torchs_centred_rmsprop():
     """With equal decays the two are the same formula; torch's own optimiser is the independent computation."""
     start = torch.randn(50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -73,6 +74,7 @@ def test_eps_outside_the_root_is_torchs_centred_rmsprop():
     torch.testing.assert_close(ours, theirs.detach(), rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.fidelity(5)
 def test_a_mean_loss_is_the_sum_over_the_batch_size(new_learner, random_batch):
     """The gradient too, so that RMSProp's 0.01 weighs 32^2 times as much."""
     batch = random_batch(32, 4, seed=3)
@@ -90,6 +92,7 @@ def test_a_mean_loss_is_the_sum_over_the_batch_size(new_learner, random_batch):
     assert td_loss(*values, reduction="mean").item() == 0.75
 
 
+@pytest.mark.fidelity(8)
 def test_the_target_period_may_count_updates(tiny_config, monkeypatch):
     """Warm-up 60, an update every 4 agent steps from 64 on; every third one is followed by a copy."""
     config = tiny_config(target_period_updates=3, target_period_agent_steps=1)
@@ -110,6 +113,7 @@ def grey(value: int) -> np.ndarray:
     return np.full((84, 84), value, np.uint8)
 
 
+@pytest.mark.fidelity(16)
 def test_first_frame_padding_repeats_the_episodes_first_frame():
     replay = Replay(10, 5, 0.99, CPU, repeat_first_frame=True)
     seen = []
@@ -142,6 +146,7 @@ def test_first_frame_padding_holds_in_evaluation_too():
     assert torch.equal(states[1][:3], states[0][1:])
 
 
+@pytest.mark.fidelity(18)
 def test_fire_on_reset_puts_breakouts_ball_into_play():
     """Without FIRE the ball never appears: Breakout's screen stays as it is under no-ops."""
 
@@ -158,6 +163,7 @@ def test_fire_on_reset_puts_breakouts_ball_into_play():
     assert changed_pixels(fire=True) > 0
 
 
+@pytest.mark.fidelity(19)
 def test_a_life_loss_need_not_be_terminal():
     def terminals(life_loss_terminal: bool) -> tuple[list[int], list[int]]:
         env = AtariStreams(["breakout"], max_episode_frames=18_000, life_loss_terminal=life_loss_terminal)

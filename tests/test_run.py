@@ -1,6 +1,7 @@
 import math
 import random
 from dataclasses import asdict
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ from conftest import make_tiny_config
 from safetensors.torch import load_file
 
 from dqn_ref import run as module
-from dqn_ref.atari import Step
+from dqn_ref.atari import AtariStreams, Step
 from dqn_ref.config import CI, NATURE, TRANSITION_BYTES, UserError
 from dqn_ref.device import check_memory, select_device
 from dqn_ref.recorder import MemberRecorder
@@ -125,6 +126,7 @@ def test_the_final_network_is_evaluated_under_the_configurations_protocol(finish
     assert evaluation["mean_return"] == pytest.approx(np.mean(returns))
 
 
+@pytest.mark.fidelity(27, 28)
 def test_the_best_network_is_that_of_the_iteration_with_the_highest_training_returns(tmp_path, monkeypatch):
     """Four iterations of two capped episodes each, their scores made up: 3, 8, 8 and 5 a game. The first 8 wins."""
     config = tiny(total_frames=960, iteration_frames=240, max_episode_frames=120, progress_frames=240)
@@ -173,6 +175,7 @@ def test_weights_written_are_what_training_made_of_the_first(finished):
     assert not list(finished.folder.glob("*.tmp"))
 
 
+@pytest.mark.fidelity(20)
 def test_the_score_recorded_is_raw_and_the_clipped_one_stands_beside_it(tmp_path, tiny_config):
     """Rewards 200, -5, 0, 1 make 196, clipped 1 - 1 + 0 + 1 = 1; the next episode starts from 0."""
     config = tiny_config()
@@ -228,6 +231,17 @@ def test_members_side_by_side_get_what_each_gets_alone(finished, tmp_path):
     run(tmp_path / "alone", tiny(), PONG)
     assert results(folders[0]) == results(tmp_path / "alone")
     assert results(folders[2])[1] != results(folders[1])[1]
+
+
+def test_the_number_of_emulator_threads_changes_nothing(tmp_path, monkeypatch):
+    members = [Member("breakout", seed) for seed in (0, 1, 2)]
+    found = []
+    for threads in (1, 3):
+        monkeypatch.setattr("dqn_ref.train.AtariStreams", partial(AtariStreams, num_threads=threads))
+        folders = [tmp_path / f"{threads}-threads" / str(member.seed) for member in members]
+        run_population(members, folders, CI, tiny(total_frames=480), device_name="cpu")
+        found.append([results(folder) for folder in folders])
+    assert found[0] == found[1]
 
 
 def test_measuring_more_often_changes_nothing(finished, tmp_path):

@@ -92,6 +92,7 @@ def steps_with(steps, event):
     return [t for t, events in enumerate(steps) if any(event in (e, e[0]) for e in events)]
 
 
+@pytest.mark.fidelity(7)
 def test_updates_happen_every_fourth_agent_step_after_the_warm_up(schedule):
     """As the released code: numSteps > learn_start and numSteps % update_freq == 0."""
     steps, _, ticks = taped(schedule)
@@ -99,6 +100,7 @@ def test_updates_happen_every_fourth_agent_step_after_the_warm_up(schedule):
     assert [tick.updates for tick in ticks] == [sum(u <= t for u in range(12, 40, 4)) for t in range(40)]
 
 
+@pytest.mark.fidelity(8)
 def test_target_syncs_count_agent_steps_whether_or_not_there_was_an_update(schedule):
     steps, *_ = taped(schedule)
     assert steps_with(steps, "sync") == [0, 10, 20, 30]
@@ -113,6 +115,31 @@ def test_a_step_acts_then_sends_then_updates_then_syncs_then_receives_then_store
     assert steps[20] == ["reset", ("begin", "a"), act, "send", update, sync, "recv", store]
 
 
+@pytest.mark.fidelity(7, 8, 24)
+def test_the_whole_tape_of_1000_agent_steps(tiny_config):
+    """Warm-up 100, an update every 4, a copy every 250 agent steps, an iteration of 500: written out by the rule.
+
+    An agent step of the released code is store, act, learn, emulate. Each of ours begins by acting and
+    ends by storing, which is the same sequence.
+    """
+    config = tiny_config(
+        total_frames=4_000, iteration_frames=2_000, progress_frames=4, replay_start_agent_steps=100,
+        replay_capacity=100, target_period_agent_steps=250, epsilon_start=0.0, epsilon_end=0.0,
+    )  # fmt: skip
+    steps, *_ = taped(config)
+    events = [event if isinstance(event, str) else event[0] for step in steps for event in step]
+    expected = []
+    for t in range(1_000):
+        expected += ["reset", "begin"] if t in (0, 500) else []
+        expected += ["act", "send"]
+        expected += ["update"] if t > 100 and t % 4 == 0 else []
+        expected += ["sync"] if t in (0, 250, 500, 750) else []
+        expected += ["recv", "store"]
+    assert events == expected
+    assert events.count("update") == 224  # 104, 108 ... 996
+    assert events.count("sync") == 4
+
+
 def test_every_step_stores_one_transition_of_each_member(schedule):
     steps, *_ = taped(schedule, names="abc")
     for events in steps:
@@ -121,6 +148,7 @@ def test_every_step_stores_one_transition_of_each_member(schedule):
     assert [e for e in steps[12] if e[0] == "update"] == [("update", "a"), ("update", "b"), ("update", "c")]
 
 
+@pytest.mark.fidelity(27)
 def test_emulators_are_reseeded_at_every_iteration_with_seeds_of_their_own(schedule):
     steps, streams, ticks = taped(schedule, names="ab")
     assert steps_with(steps, "reset") == [0, 20]
@@ -152,6 +180,7 @@ def test_epsilon_of_the_loop_falls_on_schedule(tiny_config):
     assert [tick.agent_step for tick in ticks] == list(range(1, 41))
 
 
+@pytest.mark.fidelity(10)
 def test_no_step_acts_by_the_network_during_the_warm_up(tiny_config):
     config = tiny_config(total_frames=160, iteration_frames=80, progress_frames=4, replay_start_agent_steps=8)
     steps, *_ = taped(config)
@@ -161,6 +190,7 @@ def test_no_step_acts_by_the_network_during_the_warm_up(tiny_config):
 # ---------------------------------------------------------------------- with the real parts
 
 
+@pytest.mark.fidelity(24)
 def test_an_action_is_chosen_by_the_weights_before_the_update_of_the_same_step(tiny_config):
     """Greedy; every update also moves the last layer's rows on by one, so that it changes the choice."""
     config = tiny_config(
