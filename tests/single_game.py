@@ -2,7 +2,7 @@
 
 Nothing here comes from dqn_ref, only the emulator and NumPy, and nothing is done for speed. All arithmetic
 is that of the engine (``ale_py.AtariVectorEnv``) to the last bit, where it is built for x86-64: other
-compilers may fuse OpenCV's multiplications and additions, which moves a pixel in a million by one grey level.
+compilers may fuse OpenCV's multiplications and additions, which moves ten pixels in a million by one grey level.
 """
 
 import functools
