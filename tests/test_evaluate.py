@@ -1,11 +1,8 @@
-import itertools
-
-import ale_py
 import numpy as np
 import pytest
 import torch
-from ale_py import roms
 from scipy.stats import chisquare
+from single_game import SingleGame
 
 from dqn_ref import evaluate as module
 from dqn_ref.evaluate import EvaluationEpisode, evaluate, summary
@@ -33,21 +30,18 @@ def play(values=None, member: Member = MEMBER, **changes) -> list[EvaluationEpis
 
 
 def by_hand(episode: int, epsilon: float, max_frames: int, member: Member = MEMBER) -> EvaluationEpisode:
-    """Episode ``episode`` of a policy that would always press FIRE, on the single game: no engine, no skipping code."""
-    ale = ale_py.ALEInterface()
-    ale.setFloat("repeat_action_probability", 0.0)
-    ale.setInt("random_seed", member.stream_seed("evaluation-emulator", episode))
-    ale.loadROM(roms.get_rom_path(member.game))
-    ale.reset_game()
-    actions, explore = ale.getMinimalActionSet(), member.numpy_stream("evaluation-explore", episode)
+    """Episode ``episode`` of a policy that would always press FIRE, on the bare emulator: no engine."""
+    single = SingleGame(member.game, member.stream_seed("evaluation-emulator", episode))
+    single.start()
+    explore = member.numpy_stream("evaluation-explore", episode)
     score, frames = 0, 0
-    while not ale.game_over() and frames < max_frames:
+    while not single.ale.game_over() and frames < max_frames:
         action = 1
         if explore.random() < epsilon:
-            action = int(explore.integers(len(actions)))
-        score += sum(ale.act(actions[action]) for _ in range(4))
+            action = int(explore.integers(len(single.actions)))
+        score += single.step(action)[1]
         frames += 4
-    return EvaluationEpisode(episode, int(score), frames, "game_over" if ale.game_over() else "truncated")
+    return EvaluationEpisode(episode, score, frames, "game_over" if single.ale.game_over() else "truncated")
 
 
 def always_fire(state: torch.Tensor) -> torch.Tensor:
@@ -96,24 +90,6 @@ def test_evaluation_is_a_function_of_its_member():
     first, again = (play(epsilon=1.0, episodes=2) for _ in range(2))
     assert first == again
     assert play(member=Member("breakout", 4), epsilon=1.0, episodes=2) != first
-
-
-def test_the_network_sees_zeros_only_before_the_first_frame_and_never_after_a_life_loss():
-    states = []
-
-    def watching(state):
-        states.append(state.clone())
-        return always_fire(state)
-
-    (episode,) = play(watching, episodes=1, epsilon=0.1, max_frames=4_000)
-    assert episode.end == "game_over"  # four lives were lost on the way
-    empty = torch.stack([(state[0] == 0).all(dim=(1, 2)) for state in states])
-    assert empty[:4].tolist() == [[True] * 3 + [False], [True] * 2 + [False] * 2, [True] + [False] * 3, [False] * 4]
-    assert not empty[4:].any()
-    assert all(torch.equal(b[0, :3], a[0, 1:]) for a, b in itertools.pairwise(states))
-    assert states[0].dtype == torch.uint8
-    assert states[0].shape == (1, 4, 84, 84)
-    assert len(states) * 4 == episode.frames
 
 
 def test_epsilon_is_what_was_asked_for():
