@@ -1,6 +1,10 @@
 """What several rooms' tests need: a run of a few hundred agent steps, a learner, a batch."""
 
+import os
 import signal
+
+# Before NumPy is there. Its matrix products have threads of their own, which on a busy machine wait for one another.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import pytest
 import torch
