@@ -1,8 +1,12 @@
 """What several rooms' tests need: a run of a few hundred agent steps, a learner, a batch."""
 
+import os
 import re
 import signal
 from pathlib import Path
+
+# Before NumPy is there. Its matrix products have threads of their own, which on a busy machine wait for one another.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import pytest
 import torch

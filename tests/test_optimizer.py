@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from nature_in_numpy import rmsprop
 
 from dqn_ref.optimizer import RMSProp
 
@@ -19,13 +20,11 @@ def gradients() -> np.ndarray:
     return rng.normal(0.05, 1, (STEPS, 30)) * np.repeat([0.01, 0.1, 10.0], 10)
 
 
-def by_formula(lr=0.00025, decay=0.95, decay2=0.95, floor=0.01) -> np.ndarray:
-    """[STEPS, 30] weights after each step, element by element as in NeuralQLearner.lua."""
-    w, g, g2, path = [np.zeros(30), np.zeros(30), np.zeros(30), []]
+def by_formula(**constants) -> np.ndarray:
+    """[STEPS, 30] weights after each step, as the released code computes them (its dw points downhill)."""
+    w, g, g2, path = np.zeros(30), np.zeros(30), np.zeros(30), []
     for d in gradients():
-        g = decay * g + (1 - decay) * d
-        g2 = decay2 * g2 + (1 - decay2) * d * d
-        w = w - lr * d / np.sqrt(g2 - g * g + floor)
+        w, g, g2 = rmsprop(w, -d, g, g2, **constants)
         path.append(w)
     return np.array(path)
 
