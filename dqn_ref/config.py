@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
-# What replay keeps of a transition: its frame u8; slot i64, action u8, reward f32, terminal u8, history u8.
-TRANSITION_BYTES = 84 * 84 + 8 + 1 + 4 + 1 + 1
+# What replay keeps of a transition: its frame, u8; action, reward, terminal, history and final slot, f32; slot, i64.
+TRANSITION_BYTES = 84 * 84 + 5 * 4 + 8
 
 
 class UserError(Exception):
@@ -88,6 +88,9 @@ class DQNConfig:
     """A life lost in training is a terminal transition; the game goes on all the same. Code: yes."""
     history_padding: Literal["zeros", "first_frame"] = "zeros"
     """What a state shows before its episode's first frame. Code: zeros; the Baselines wrappers: that frame again."""
+
+    streams_per_member: int = 1
+    """Emulators that play for one network, to save wall-clock time. The reference has one; more is a deviation."""
 
     # ------------------------------------------------------------------ replay
     replay_capacity: int = 1_000_000
@@ -164,11 +167,12 @@ class DQNConfig:
         self._check_budget()
 
     def _check_budget(self) -> None:
+        step = self.frames_per_agent_step * self.streams_per_member
         for name in ("total_frames", "iteration_frames", "progress_frames"):
-            if getattr(self, name) % self.frames_per_agent_step:
+            if getattr(self, name) % step:
                 raise UserError(
-                    f"{name} must be a multiple of {self.frames_per_agent_step}, the frames of an agent step, "
-                    f"got {getattr(self, name):,}."
+                    f"{name} must be a multiple of {step}, the frames of a step of "
+                    f"{self.streams_per_member} stream(s), got {getattr(self, name):,}."
                 )
         if self.total_frames < self.iteration_frames:
             raise UserError(

@@ -37,7 +37,9 @@ def td_loss(
         A scalar.
     """
     target = (r_t + discount_t * q_t.amax(dim=1)).detach()  # [B]
-    value = q_tm1.gather(1, a_tm1[:, None])[:, 0]  # [B]
+    # A masked sum, not gather: gather's backward pass is not deterministic on CUDA.
+    taken = a_tm1[:, None] == torch.arange(q_tm1.shape[1], device=q_tm1.device)
+    value = (q_tm1 * taken).sum(dim=1)  # [B]
     return torch.nn.functional.huber_loss(value, target, reduction=reduction, delta=error_clip)
 
 

@@ -13,16 +13,21 @@ from safetensors.torch import save_file
 from torch.utils.tensorboard import SummaryWriter
 
 from dqn_ref import records
-from dqn_ref.agent import Agent
+from dqn_ref.population import Population
 from dqn_ref.train import Tick
 
 
 class MemberRecorder:
     """Follows one member through training and writes its folder."""
 
-    def __init__(self, folder: Path, run: dict[str, Any], agent: Agent, frames_per_agent_step: int) -> None:
+    def __init__(
+        self, folder: Path, run: dict[str, Any], population: Population, number: int, frames_per_agent_step: int
+    ) -> None:
         self.writer = records.RunWriter(folder, run)
-        self.agent = agent
+        self.population = population
+        self.number = number  # of the member in its population
+        self.learner = population.agents[number].learner
+        self._num_streams = population.streams_per_member
         self.frames_per_agent_step = frames_per_agent_step
         self.frames_done = 0
         self.returns: list[int] = []  # raw, of episodes that ran to their end
@@ -31,40 +36,50 @@ class MemberRecorder:
         self.best_frames: int | None = None  # training frames of the weights kept as the best
         self._best_mean = -math.inf
         self._iteration_returns: list[int] = []  # as returns, of this iteration
-        self._raw = self._clipped = self._length = self._updates = 0
+        self._updates = 0
+        self._raw, self._clipped, self._length = np.zeros((3, self._num_streams), np.int64)  # of the episodes in play
 
-    def observe(self, tick: Tick, row: int) -> None:
-        """Follow the episode in play by one agent step."""
+    def observe(self, tick: Tick) -> None:
+        """Follow the episodes in play by one step."""
         self.frames_done = tick.agent_step * self.frames_per_agent_step
-        reward = int(tick.step.reward[row])
+        own = slice(self.number * self._num_streams, (self.number + 1) * self._num_streams)
+        reward = tick.step.reward[own]
         self._raw += reward
-        self._clipped += int(np.sign(reward)) if abs(reward) > 1 else reward
+        self._clipped += reward.clip(-1, 1)
         self._length += self.frames_per_agent_step
-        ended = "game_over" if tick.step.game_over[row] else "truncated" if tick.step.truncated[row] else None
-        if ended is None and tick.iteration_ended:
-            ended = "iteration_end"
-        if ended is None:
+        game_over, truncated = tick.step.game_over[own], tick.step.truncated[own]
+        if not (tick.iteration_ended or game_over.any() or truncated.any()):
             return
+        for stream in range(self._num_streams):
+            if game_over[stream]:
+                self._end_episode(stream, "game_over")
+            elif truncated[stream]:
+                self._end_episode(stream, "truncated")
+            elif tick.iteration_ended:
+                self._end_episode(stream, "iteration_end")
+
+    def _end_episode(self, stream: int, end: str) -> None:
+        raw = int(self._raw[stream])
         self.writer.episode(
             frame=self.frames_done,
-            raw_return=self._raw,
-            clipped_return=self._clipped,
-            length_frames=self._length,
-            end=ended,
+            raw_return=raw,
+            clipped_return=int(self._clipped[stream]),
+            length_frames=int(self._length[stream]),
+            end=end,
         )
-        if ended != "iteration_end":
-            self.returns.append(self._raw)
-            self._iteration_returns.append(self._raw)
-            self._events.add_scalar("episode/raw_return", self._raw, self.frames_done)
-        self._raw = self._clipped = self._length = 0
+        if end != "iteration_end":
+            self.returns.append(raw)
+            self._iteration_returns.append(raw)
+            self._events.add_scalar("episode/raw_return", raw, self.frames_done)
+        self._raw[stream] = self._clipped[stream] = self._length[stream] = 0
 
     def hold_out(self, size: int) -> None:
         """Choose the states on which Q is followed, from what replay holds now."""
-        self._heldout = self.agent.heldout_batch(size).s_tm1
+        self._heldout = self.population.heldout_batch(self.number, size).s_tm1
 
     def progress(self, tick: Tick, frames_per_second: float, seconds: dict[str, float], wall_seconds: float) -> None:
         """Write a row of progress. The one place that reads from the device on purpose."""
-        learner, frames = self.agent.learner, tick.agent_step * self.frames_per_agent_step
+        learner, frames = self.learner, tick.agent_step * self.frames_per_agent_step
         q_mean = q_max = loss = gradient_norm = math.nan
         if self._heldout is not None:
             q = learner.values(self._heldout).amax(dim=1)
@@ -102,7 +117,7 @@ class MemberRecorder:
         self._iteration_returns.clear()
 
     def _save_weights(self, which: str) -> None:
-        state = {name: value.contiguous() for name, value in self.agent.learner.online.state_dict().items()}
+        state = {name: value.contiguous() for name, value in self.learner.online.state_dict().items()}
         path = self.writer.folder / records.WEIGHTS[which]
         temporary = path.with_suffix(".tmp")
         save_file(state, temporary, metadata={"training_frames": str(self.frames_done)})

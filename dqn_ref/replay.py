@@ -1,13 +1,14 @@
-"""Replay memory: single frames, each kept once as uint8, on the device that trains.
+"""Replay memory of a population: single frames, each kept once as uint8, on the device that trains.
 
-    frames   | f0 f1 f2 f3 | f4 f5 | f6 ...      | a life was lost, or an episode ended, at each bar
+    slot     |  0  1  2  3 |  4  5 |  6 ...        a life was lost, or an episode ended, at each bar
     history  |  0  1  2  3 |  0  1 |  0 ...        how many frames before it belong to its stack
-    state(f5) = [0, 0, f4, f5]                     zeros where the history does not reach
+    state(5) = [0, 0, f4, f5]                      zeros where the history does not reach
 
-A transition is the slot of its frame: state(slot), action, reward, terminal, state(slot + 1).
-A truncated episode leaves one more frame than it has transitions, because its last transition
-bootstraps from it; transitions therefore point to slots through a table of their own, which makes
-sampling exactly uniform with neither rejection nor a decision on the host.
+All streams step together, so they share the ring's position: a step is one upload into one slot. A slot
+holds a frame and what led to it: action, reward, terminal. The transition of a slot leads from
+state(slot - 1) to state(slot). At a truncation the slot holds the next episode's first frame, and the
+final frame, which is bootstrapped from, lies behind the ring. Slots in which all streams began afresh
+hold no transition; a table of those that do makes sampling exactly uniform, without rejection.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dqn_ref.launch import Upload
+
 STACK = 4  # frames in a state (paper, Methods)
+ACTION, REWARD, TERMINAL, HISTORY, FINAL = range(5)  # columns of ``info``; FINAL: slot of the final frame, or -1
 
 
 @dataclass(frozen=True)
@@ -32,18 +36,19 @@ class Batch:
     discount_t: Tensor  # [B] f32, 0 where the transition is terminal
     s_t: Tensor  # [B, 4, 84, 84] u8
 
-
-def spare_frames(capacity: int, shortest_cut_agent_steps: int) -> int:
-    """Slots beyond one per transition: the oldest stack's history, and one per episode cut short."""
-    return STACK + 2 * (capacity // shortest_cut_agent_steps + 1)
+    def rows(self, rows: slice) -> Batch:
+        """Those of a member."""
+        return Batch(self.s_tm1[rows], self.a_tm1[rows], self.r_t[rows], self.discount_t[rows], self.s_t[rows])
 
 
 class Replay:
-    """Ring of the ``capacity`` newest transitions of one stream.
+    """Ring of the newest steps of C streams; each step is a transition of every stream.
 
     Args:
-        capacity: transitions kept.
-        shortest_cut_agent_steps: episodes are cut without being over at most this often.
+        num_streams: C.
+        capacity: transitions kept of each stream.
+        shortest_iteration: all streams begin afresh at most this often, in agent steps.
+        shortest_episode: an episode is truncated at most this often, in agent steps.
         discount: of a transition that is not terminal.
         device: where the frames live and batches are built.
         repeat_first_frame: a state shows its episode's first frame again where the history does not
@@ -52,99 +57,136 @@ class Replay:
 
     def __init__(
         self,
+        num_streams: int,
         capacity: int,
-        shortest_cut_agent_steps: int,
+        *,
+        shortest_iteration: int,
+        shortest_episode: int,
         discount: float,
         device: torch.device,
         repeat_first_frame: bool = False,
     ) -> None:
+        self.num_streams = num_streams
         self.capacity = capacity
         self.discount = discount
         self.repeat_first_frame = repeat_first_frame
-        self.num_slots = capacity + spare_frames(capacity, shortest_cut_agent_steps)
+        # Beside the transitions: the oldest stack's history, and the slots without a transition.
+        self._ring = capacity + STACK + capacity // shortest_iteration + 1
+        self._finals = capacity // shortest_episode + 1  # truncations among a stream's transitions
         # empty, not zeros: memory is taken as it fills
-        self.frames = torch.empty((self.num_slots, 84, 84), dtype=torch.uint8, device=device)
-        self.history = torch.zeros(self.num_slots, dtype=torch.uint8, device=device)
-        self.slot = torch.zeros(capacity, dtype=torch.int64, device=device)
-        self.action = torch.zeros(capacity, dtype=torch.uint8, device=device)
-        self.reward = torch.zeros(capacity, dtype=torch.float32, device=device)
-        self.terminal = torch.zeros(capacity, dtype=torch.uint8, device=device)
-        self.size = torch.zeros((), dtype=torch.float64, device=device)  # read by sample, on the device
+        slots = self._ring + self._finals
+        self.frames = torch.empty((slots, num_streams, 84, 84), dtype=torch.uint8, device=device)
+        self.info = torch.zeros((self._ring, num_streams, 5), dtype=torch.float32, device=device)
         self._past = torch.arange(STACK - 1, -1, -1, device=device)  # [3, 2, 1, 0]
-        self._transitions_added = 0
-        self._newest_slot = -1
-        self._newest_history = 0
+        self._newest = torch.zeros((), dtype=torch.int64, device=device)  # for what is captured: a slot, not a number
+        self._upload_frame = Upload((num_streams, 84, 84), torch.uint8, device)
+        self._upload_info = Upload((num_streams, 5), torch.float32, device)
+        self._slot_of = np.zeros(capacity, np.int64)  # of each transition, by its number modulo capacity
+        self._added = 0
+        self._slot = -1
+        self._history = np.zeros(num_streams, np.int64)
+        self._truncations = np.zeros(num_streams, np.int64)
+
+    @property
+    def size(self) -> int:
+        """Transitions held of each stream."""
+        return min(self._added, self.capacity)
 
     # ------------------------------------------------------------------ writing
 
     def begin(self, frame: NDArray[np.uint8]) -> None:
-        """Store the first frame [84, 84] of an episode; what came before is not its history."""
-        self._store_frame(frame, history=0)
+        """Store the first frames [C, 84, 84] of episodes; what came before is not their history."""
+        self._history[:] = 0
+        self._store(frame, np.zeros((self.num_streams, 5), np.float32))
 
-    def append(self, action: int, reward: float, terminal: bool, frame: NDArray[np.uint8]) -> None:
-        """Store the transition from the newest frame to ``frame`` [84, 84].
+    def append(
+        self,
+        action: NDArray[np.int64],
+        reward: NDArray[np.float32],
+        terminal: NDArray[np.bool_],
+        frame: NDArray[np.uint8],
+        truncated: NDArray[np.bool_] | None = None,
+        final_frame: NDArray[np.uint8] | None = None,
+    ) -> None:
+        """Store the transitions [C] from the newest frames to ``frame`` [C, 84, 84].
 
-        After a terminal transition ``frame`` starts a history of its own.
+        After a terminal transition ``frame`` starts a history of its own. Where ``truncated``, the transition
+        leads to ``final_frame`` [C, 84, 84] instead, and ``frame`` is the next episode's first.
         """
-        row = self._transitions_added % self.capacity
-        self.slot[row] = self._newest_slot
-        self.action[row] = action
-        self.reward[row] = reward
-        self.terminal[row] = terminal
-        self._transitions_added += 1
-        self.size.fill_(min(self._transitions_added, self.capacity))
-        self._store_frame(frame, history=0 if terminal else min(self._newest_history + 1, STACK - 1))
+        info = np.empty((self.num_streams, 5), np.float32)
+        info[:, ACTION], info[:, REWARD], info[:, TERMINAL], info[:, FINAL] = action, reward, terminal, -1
+        fresh = terminal
+        if truncated is not None and final_frame is not None and truncated.any():
+            fresh = terminal | truncated
+            for stream in np.flatnonzero(truncated):
+                final = self._ring + self._truncations[stream] % self._finals
+                self._truncations[stream] += 1
+                self.frames[final, stream].copy_(torch.from_numpy(final_frame[stream]))
+                info[stream, FINAL] = final
+        self._history = np.where(fresh, 0, np.minimum(self._history + 1, STACK - 1))
+        info[:, HISTORY] = self._history
+        self._slot_of[self._added % self.capacity] = (self._slot + 1) % self._ring
+        self._added += 1
+        self._store(frame, info)
 
-    def _store_frame(self, frame: NDArray[np.uint8], history: int) -> None:
-        self._newest_slot = (self._newest_slot + 1) % self.num_slots
-        self._newest_history = history
-        self.frames[self._newest_slot].copy_(torch.from_numpy(frame), non_blocking=True)
-        self.history[self._newest_slot] = history
+    def _store(self, frame: NDArray[np.uint8], info: NDArray[np.float32]) -> None:
+        self._slot = (self._slot + 1) % self._ring
+        self._upload_frame(frame, self.frames[self._slot])
+        self._upload_info(info, self.info[self._slot])
+        self._newest.fill_(self._slot)
 
     # ------------------------------------------------------------------ reading
 
-    def newest_state(self) -> Tensor:
-        """The state that the agent acts in, [1, 4, 84, 84] u8."""
-        newest = torch.tensor([self._newest_slot], device=self.frames.device)
-        return self._states(newest)
+    def newest_states(self) -> Tensor:
+        """The states that the agents act in, [C, 4, 84, 84] u8."""
+        history = self.info[self._newest, :, HISTORY]  # [C]
+        back = self._past.expand(self.num_streams, STACK)  # [C, 4]
+        stream = torch.arange(self.num_streams, device=self.frames.device)
+        return self._stacks(self._newest - back, stream, history)
 
-    def sample(self, batch_size: int, generator: torch.Generator) -> Batch:
-        """A batch drawn uniformly, with replacement, from all transitions held (at least one)."""
-        uniform = torch.rand(batch_size, dtype=torch.float64, device=self.size.device, generator=generator)
-        row = (uniform * self.size).long()  # [B]
-        slot = self.slot[row]  # [B]
-        s_tm1, s_t = self._both_states(slot)
+    def slots_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Slots of transitions numbered 0 to ``size`` - 1, in no order in time; the same shape."""
+        return self._slot_of[rows]
+
+    def batch(self, slot: Tensor, stream: Tensor) -> Batch:
+        """The transitions of ``slot`` [N] in ``stream`` [N], both i64 on the device."""
+        info_t = self.info[slot, stream]  # [N, 5]
+        terminal = info_t[:, TERMINAL]
+        history_tm1 = self.info[(slot - 1) % self._ring, stream, HISTORY]  # [N]
+        history_t = (history_tm1 + 1).clamp_(max=STACK - 1) * (1 - terminal)
+        final = info_t[:, FINAL].long()
+        newest = torch.where(final >= 0, final, slot)
+        if self.repeat_first_frame:
+            s_tm1 = self._stacks((slot - 1)[:, None] - self._past, stream, history_tm1)
+            s_t = self._stacks(slot[:, None] - self._past, stream, history_t, newest)
+        else:
+            # One gather for both: they share three of their four frames.
+            window = torch.cat([(slot[:, None] - 1 - self._past) % self._ring, newest[:, None]], dim=1)  # [N, 5]
+            frames = self._gather(window, stream)
+            s_tm1, s_t = self._masked(frames[:, :-1], history_tm1), self._masked(frames[:, 1:], history_t)
         return Batch(
             s_tm1=s_tm1,
-            a_tm1=self.action[row].long(),
-            r_t=self.reward[row],
-            discount_t=self.discount * (1.0 - self.terminal[row].float()),
+            a_tm1=info_t[:, ACTION].long(),
+            r_t=info_t[:, REWARD],
+            discount_t=self.discount * (1 - terminal),
             s_t=s_t,
         )
 
-    def _both_states(self, slot: Tensor) -> tuple[Tensor, Tensor]:
-        """The states [B, 4, 84, 84] that end in ``slot`` [B] and in the slot after it."""
+    def _stacks(self, slots: Tensor, stream: Tensor, history: Tensor, newest: Tensor | None = None) -> Tensor:
+        """The states [N, 4, 84, 84] in ``slots`` [N, 4], the last of which may lie elsewhere: in ``newest`` [N]."""
         if self.repeat_first_frame:
-            return self._states(slot), self._states((slot + 1) % self.num_slots)
-        # One gather for both: they share three of their four frames.
-        window = (slot[:, None] - self._past + 1) % self.num_slots  # [B, 4] slots of s_t
-        first = (slot[:, None] - (STACK - 1)) % self.num_slots  # [B, 1] oldest slot of s_tm1
-        slots = torch.cat([first, window], dim=1)  # [B, 5]
-        frames = self.frames.index_select(0, slots.flatten()).view(len(slot), STACK + 1, 84, 84)
-        return (
-            self._masked(frames[:, :-1], self.history[slot]),
-            self._masked(frames[:, 1:], self.history[(slot + 1) % self.num_slots]),
-        )
-
-    def _states(self, slot: Tensor) -> Tensor:
-        """The states [B, 4, 84, 84] that end in ``slot`` [B]."""
-        history = self.history[slot]
-        back = self._past.expand(len(slot), STACK)
-        if self.repeat_first_frame:
-            back = back.minimum(history[:, None])
-        frames = self.frames[(slot[:, None] - back) % self.num_slots]
+            slots = slots[:, -1:] - self._past.minimum(history[:, None].long())
+        slots = slots % self._ring
+        if newest is not None:
+            slots = torch.where(slots == slots[:, -1:], newest[:, None], slots)
+        frames = self._gather(slots, stream)
         return frames if self.repeat_first_frame else self._masked(frames, history)
 
+    def _gather(self, slots: Tensor, stream: Tensor) -> Tensor:
+        """Frames [N, K, 84, 84] of ``slots`` [N, K] in ``stream`` [N]."""
+        rows = slots * self.num_streams + stream[:, None]
+        return self.frames.view(-1, 84, 84).index_select(0, rows.flatten()).view(*rows.shape, 84, 84)
+
     def _masked(self, frames: Tensor, history: Tensor) -> Tensor:
-        """Zero the frames [B, 4, 84, 84] that lie before the history [B] of the newest one."""
+        """Zero the frames [N, 4, 84, 84] that lie before the history [N] of the newest one."""
         return frames * (self._past <= history[:, None])[:, :, None, None]

@@ -16,16 +16,16 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from dqn_ref import records
-from dqn_ref.agent import Agent
 from dqn_ref.atari import AtariStreams, check_game, rom_md5
 from dqn_ref.config import DQNConfig, Protocol, UserError
 from dqn_ref.device import check_memory, prepare_torch, select_device
 from dqn_ref.evaluate import evaluate, summary
 from dqn_ref.network import NatureNetwork
+from dqn_ref.population import Population
 from dqn_ref.provenance import provenance
 from dqn_ref.recorder import MemberRecorder
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_agent, make_streams, train
+from dqn_ref.train import TimeSplit, make_population, make_streams, train
 
 Report = Callable[["Progress"], None]
 
@@ -69,13 +69,14 @@ def run_population(
     check_memory(config.transitions_kept, len(members), device)
     torch_state = prepare_torch(device, threads)
     streams = make_streams(config, [member.game for member in members])
-    agents = [make_agent(config, m, int(n), device) for m, n in zip(members, streams.num_actions, strict=True)]
+    num_actions = streams.num_actions[:: config.streams_per_member].tolist()
+    population = make_population(config, members, num_actions, device)
     recorders = list[MemberRecorder]()
     try:
-        for member, folder, agent in zip(members, folders, agents, strict=True):
+        for number, (member, folder) in enumerate(zip(members, folders, strict=True)):
             description = _description(member, protocol, config, torch_state)
-            recorders.append(MemberRecorder(folder, description, agent, config.frames_per_agent_step))
-        _train_measured(config, agents, streams, recorders, report)
+            recorders.append(MemberRecorder(folder, description, population, number, config.frames_per_agent_step))
+        _train_measured(config, population, streams, recorders, report)
         for member, recorder in zip(members, recorders, strict=True):
             _evaluate_last_and_best(member, recorder, config, device)
     except KeyboardInterrupt:
@@ -89,7 +90,7 @@ def run_population(
 
 def _train_measured(
     config: DQNConfig,
-    agents: Sequence[Agent],
+    population: Population,
     streams: AtariStreams,
     recorders: Sequence[MemberRecorder],
     report: Report,
@@ -98,10 +99,12 @@ def _train_measured(
     split = TimeSplit()
     start = last = time.perf_counter()
     last_frames = 0
-    for tick in train(config, agents, streams, split):
-        for row, recorder in enumerate(recorders):
-            recorder.observe(tick, row)
-        if tick.agent_step == config.replay_start_agent_steps:
+    held_out = False
+    for tick in train(config, population, streams, split):
+        for recorder in recorders:
+            recorder.observe(tick)
+        if not held_out and tick.agent_step >= config.replay_start_agent_steps:
+            held_out = True
             for recorder in recorders:
                 recorder.hold_out(config.heldout_states)
         frames = tick.agent_step * config.frames_per_agent_step

@@ -1,4 +1,4 @@
-"""The loop: Algorithm 1 of the paper, for a list of members side by side.
+"""The loop: Algorithm 1 of the paper, for members side by side.
 
 Order of a step, as in the released code: store, act, learn, emulate. The emulators receive the
 actions before the update starts and answer after it, so playing and learning overlap and the result
@@ -16,22 +16,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dqn_ref.agent import Agent, choose_actions, linear_epsilon
+from dqn_ref.agent import Agent, linear_epsilon
 from dqn_ref.atari import AtariStreams, Step
 from dqn_ref.config import DQNConfig
 from dqn_ref.learner import Learner
+from dqn_ref.population import Population
 from dqn_ref.replay import Replay
 from dqn_ref.seeds import Member
 
 
 @dataclass
 class Tick:
-    """State of the loop after an agent step of every member."""
+    """State of the loop after a step of every stream."""
 
-    agent_step: int  # steps done so far
+    agent_step: int  # steps of each member done so far
     updates: int  # updates done so far
     epsilon: float
-    actions: NDArray[np.int64]  # [P]
+    actions: NDArray[np.int64]  # [C]
     step: Step
     iteration_ended: bool
 
@@ -51,9 +52,9 @@ class TimeSplit:
 
 
 def make_streams(config: DQNConfig, games: Sequence[str]) -> AtariStreams:
-    """The emulators that training runs on, one per entry of ``games``."""
+    """The emulators that training runs on: ``streams_per_member`` for each member, whose game is in ``games``."""
     return AtariStreams(
-        games,
+        [game for game in games for _ in range(config.streams_per_member)],
         max_episode_frames=config.max_episode_frames,
         max_noops=config.max_noops,
         sticky_action_probability=config.sticky_action_probability,
@@ -63,43 +64,48 @@ def make_streams(config: DQNConfig, games: Sequence[str]) -> AtariStreams:
     )
 
 
-def make_agent(config: DQNConfig, member: Member, num_actions: int, device: torch.device) -> Agent:
-    """A member with fresh weights and an empty replay on ``device``."""
-    learner = Learner(
-        num_actions,
-        init=torch.Generator().manual_seed(member.stream_seed("init")),
-        device=device,
-        learning_rate=config.learning_rate,
-        gradient_decay=config.gradient_decay,
-        squared_gradient_decay=config.squared_gradient_decay,
-        min_squared_gradient=config.min_squared_gradient,
-        error_clip=config.error_clip,
-        floor_outside_root=config.floor_outside_root,
-        loss_reduction=config.loss_reduction,
-    )
-    shortest_cut = min(config.max_episode_frames, config.iteration_frames) // config.frames_per_agent_step
+def make_population(
+    config: DQNConfig, members: Sequence[Member], num_actions: Sequence[int], device: torch.device
+) -> Population:
+    """Members with fresh weights, and their empty replay, on ``device``."""
+    agents = []
+    for member, actions in zip(members, num_actions, strict=True):
+        learner = Learner(
+            int(actions),
+            init=torch.Generator().manual_seed(member.stream_seed("init")),
+            device=device,
+            learning_rate=config.learning_rate,
+            gradient_decay=config.gradient_decay,
+            squared_gradient_decay=config.squared_gradient_decay,
+            min_squared_gradient=config.min_squared_gradient,
+            error_clip=config.error_clip,
+            floor_outside_root=config.floor_outside_root,
+            loss_reduction=config.loss_reduction,
+        )
+        agents.append(Agent(member, int(actions), learner, config.streams_per_member))
+    steps = config.frames_per_agent_step * config.streams_per_member  # frames of a step of all streams
     replay = Replay(
-        config.transitions_kept,
-        max(1, shortest_cut),
-        config.discount,
-        device,
+        len(members) * config.streams_per_member,
+        config.transitions_kept // config.streams_per_member,
+        shortest_iteration=config.iteration_frames // steps,
+        shortest_episode=max(1, config.max_episode_frames // config.frames_per_agent_step),
+        discount=config.discount,
+        device=device,
         repeat_first_frame=config.history_padding == "first_frame",
     )
-    return Agent(member, num_actions, learner, replay, config.batch_size)
+    return Population(agents, replay, config.batch_size)
 
 
-def train(config: DQNConfig, agents: Sequence[Agent], streams: AtariStreams, split: TimeSplit) -> Iterator[Tick]:
-    """Train ``agents`` on ``streams``; yields after every agent step. Measuring is the caller's job."""
+def train(config: DQNConfig, population: Population, streams: AtariStreams, split: TimeSplit) -> Iterator[Tick]:
+    """Train ``population`` on ``streams``; yields after every step of all streams. Measuring is the caller's job."""
+    width = config.streams_per_member  # agent steps of a member in one step of its streams; the reference has one
     agent_step = updates = 0
     steps_per_iteration = config.iteration_frames // config.frames_per_agent_step
     while agent_step < config.total_agent_steps:
         # An iteration starts from fresh seeds, so that its play depends on no emulator state before it.
-        iteration = agent_step // steps_per_iteration
-        frames = streams.reset([agent.member.stream_seed("emulator", iteration) for agent in agents])
-        for agent, frame in zip(agents, frames, strict=True):
-            agent.replay.begin(frame)
+        population.begin(streams.reset(_emulator_seeds(population, agent_step // steps_per_iteration)))
 
-        for _ in range(min(steps_per_iteration, config.total_agent_steps - agent_step)):
+        for _ in range(0, min(steps_per_iteration, config.total_agent_steps - agent_step), width):
             epsilon = linear_epsilon(
                 agent_step,
                 warm_up=config.replay_start_agent_steps,
@@ -108,28 +114,33 @@ def train(config: DQNConfig, agents: Sequence[Agent], streams: AtariStreams, spl
                 end=config.epsilon_end,
             )
             with split.lap("network"):
-                actions = choose_actions(agents, epsilon)
+                actions = population.act(epsilon)
             streams.send(actions)
 
             with split.lap("learner"):
-                learns = (
-                    agent_step > config.replay_start_agent_steps and agent_step % config.update_period_agent_steps == 0
-                )
-                if learns:
-                    for agent in agents:
-                        agent.learn()
-                    updates += 1
-                if config.target_period_updates is None:
-                    syncs = agent_step % config.target_period_agent_steps == 0
-                else:
-                    syncs = learns and updates % config.target_period_updates == 0
-                if syncs:
-                    for agent in agents:
-                        agent.learner.sync_target()
+                for step in range(agent_step, agent_step + width):
+                    learns = step > config.replay_start_agent_steps and step % config.update_period_agent_steps == 0
+                    if learns:
+                        population.learn()
+                        updates += 1
+                    if config.target_period_updates is None:
+                        syncs = step % config.target_period_agent_steps == 0
+                    else:
+                        syncs = learns and updates % config.target_period_updates == 0
+                    if syncs:
+                        population.sync_target()
 
             with split.lap("emulator"):
-                step = streams.recv()
-            for row, agent in enumerate(agents):
-                agent.store(int(actions[row]), step, row)
-            agent_step += 1
-            yield Tick(agent_step, updates, epsilon, actions, step, agent_step % steps_per_iteration == 0)
+                answer = streams.recv()
+            population.store(actions, answer)
+            agent_step += width
+            yield Tick(agent_step, updates, epsilon, actions, answer, agent_step % steps_per_iteration == 0)
+
+
+def _emulator_seeds(population: Population, iteration: int) -> list[int]:
+    """A seed for each stream; of a member with one stream it is that of the iteration alone."""
+    return [
+        agent.member.stream_seed("emulator", iteration, *([stream] if stream else []))
+        for agent in population.agents
+        for stream in range(agent.num_streams)
+    ]

@@ -6,10 +6,11 @@ import torch
 
 from dqn_ref.config import CI, NATURE, DQNConfig
 from dqn_ref.device import prepare_torch
+from dqn_ref.population import Population
 from dqn_ref.replay import Batch, Replay
 from dqn_ref.run import run_population
 from dqn_ref.seeds import Member
-from dqn_ref.train import make_agent
+from dqn_ref.train import TimeSplit, make_population, make_streams, train
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 
@@ -66,49 +67,59 @@ def test_updates_are_bitwise_repeatable(device, new_learner, random_batch):
     assert torch.equal(weights(), weights())
 
 
-def test_a_sample_holds_the_stacks_of_the_frames_stored(device):
-    """Random pixels, life losses, a cut and a wrapped ring; expected stacks are built from the list of frames."""
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (120, 84, 84), dtype=np.uint8)
-    replay = Replay(60, 20, 0.99, device)
-    blank, expected, taken = np.zeros((84, 84), np.uint8), {}, iter(pixels)
-
-    frame = next(taken)
-    replay.begin(frame)
-    state = [blank, blank, blank, frame]
+def test_a_batch_holds_the_stacks_of_the_frames_stored(device):
+    """Random pixels, life losses, truncations, iterations and a wrapped ring, in two streams: as on the CPU."""
+    cpu, rng = torch.device("cpu"), np.random.default_rng(0)
+    replays = [
+        Replay(2, 60, shortest_iteration=25, shortest_episode=10, discount=0.99, device=d) for d in (cpu, device)
+    ]
     for t in range(100):
-        frame, terminal = next(taken), t % 9 == 8
-        replay.append(t, (t % 3) - 1.0, terminal, frame)
-        before, state = state, ([blank] * 3 if terminal else state[1:]) + [frame]
-        expected[t] = (np.stack(before), (t % 3) - 1.0, 0.0 if terminal else 0.99, np.stack(state))
-        assert np.array_equal(replay.newest_state()[0].cpu().numpy(), np.stack(state))
-        if t % 25 == 24 and t < 99:
-            frame = next(taken)
-            replay.begin(frame)
-            state = [blank, blank, blank, frame]
-    batch = moved(replay.sample(600, torch.Generator(device).manual_seed(0)), torch.device("cpu"))
-    assert set(batch.a_tm1.tolist()) == set(range(40, 100))
-    for k, t in enumerate(batch.a_tm1.tolist()):
-        s_tm1, reward, discount, s_t = expected[t]
-        assert np.array_equal(batch.s_tm1[k].numpy(), s_tm1)
-        assert np.array_equal(batch.s_t[k].numpy(), s_t)
-        assert batch.r_t[k].item() == reward
-        assert batch.discount_t[k].item() == pytest.approx(discount)
+        if t % 25 == 0:
+            first = rng.integers(0, 256, (2, 84, 84), dtype=np.uint8)
+            for replay in replays:
+                replay.begin(first)
+        frame, final = rng.integers(0, 256, (2, 2, 84, 84), dtype=np.uint8)
+        values = rng.integers(18, size=2), rng.integers(-1, 2, 2).astype(np.float32), rng.random(2) < 0.1
+        truncated = np.array([t % 10 == 4, t % 12 == 7])
+        for replay in replays:
+            replay.append(*values, frame, truncated, final)
+        assert torch.equal(replays[0].newest_states(), replays[1].newest_states().cpu())
+    here, there = (
+        replay.batch(
+            torch.from_numpy(replay.slots_of(np.repeat(np.arange(60), 2))).to(replay.frames.device),
+            torch.arange(2, device=replay.frames.device).repeat(60),
+        )
+        for replay in replays
+    )
+    for name, value in vars(here).items():
+        assert torch.equal(value, getattr(there, name).cpu()), name
 
 
-def test_successive_batches_differ_and_equal_generators_agree(device):
-    """A random state that is frozen, as in a captured graph, would draw the same batch for ever."""
-    replay = Replay(200, 200, 0.99, device)
-    replay.begin(np.zeros((84, 84), np.uint8))
-    for t in range(200):
-        replay.append(t, 0.0, False, np.zeros((84, 84), np.uint8))
+def trained(config: DQNConfig, members: list[Member], device: torch.device, capture: bool) -> list[torch.Tensor]:
+    """The members' weights after a run, each as one vector."""
+    streams = make_streams(config, [member.game for member in members])
+    plain = make_population(config, members, streams.num_actions.tolist(), device)
+    population = Population(plain.agents, plain.replay, config.batch_size, capture=capture)
+    for _ in train(config, population, streams, TimeSplit()):
+        pass
+    return [torch.cat([w.detach().flatten() for w in agent.learner.weights]) for agent in population.agents]
 
-    def batches() -> list[tuple]:
-        draw = torch.Generator(device).manual_seed(3)
-        return [tuple(replay.sample(32, draw).a_tm1.tolist()) for _ in range(10)]
 
-    assert len(set(batches())) == 10
-    assert batches() == batches()
+def test_the_captured_graph_gives_what_the_plain_calls_give(device, tiny_config):
+    """44 updates and 40 greedy steps of three members, of which all but three calls are replayed: bitwise."""
+    members = [Member("breakout", 0), Member("pong", 1), Member("breakout", 2)]
+    config = tiny_config(batch_size=32)
+    plain, captured = (trained(config, members, device, capture) for capture in (False, True))
+    for a, b in zip(plain, captured, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_member_gets_in_a_population_what_it_gets_alone(device, tiny_config):
+    members = [Member("breakout", 0), Member("pong", 1), Member("seaquest", 2), Member("qbert", 3)]
+    config = tiny_config(batch_size=32)
+    together = trained(config, members, device, True)
+    for member, weights in zip(members, together, strict=True):
+        assert torch.equal(trained(config, [member], device, True)[0], weights)
 
 
 def test_a_member_of_the_papers_size_takes_at_most_7_3_gb(device):
@@ -116,11 +127,13 @@ def test_a_member_of_the_papers_size_takes_at_most_7_3_gb(device):
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)
-    agent = make_agent(NATURE.config, Member("breakout", 0), 18, device)
-    agent.replay.begin(np.zeros((84, 84), np.uint8))
+    population = make_population(NATURE.config, [Member("breakout", 0)], [18], device)
+    blank = np.zeros((1, 84, 84), np.uint8)
+    population.begin(blank)
     for t in range(40):
-        agent.replay.append(t % 18, 0.0, False, np.full((84, 84), t, np.uint8))
-    agent.learn()
-    assert agent.replay.capacity == DQNConfig().replay_capacity == 1_000_000
+        population.replay.append(np.array([t % 18]), np.zeros(1, np.float32), np.array([False]), blank)
+    for _ in range(5):
+        population.learn()
+    assert population.replay.capacity == DQNConfig().replay_capacity == 1_000_000
     assert torch.cuda.memory_allocated(device) - before <= 7.2e9
     assert torch.cuda.max_memory_allocated(device) - before <= 7.3e9

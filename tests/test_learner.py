@@ -9,9 +9,9 @@ from nature_in_numpy import td_loss as numpy_td_loss
 
 from dqn_ref.atari import Step
 from dqn_ref.learner import td_loss
-from dqn_ref.replay import Batch, Replay
+from dqn_ref.replay import REWARD, Batch, Replay
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_agent, make_streams, train
+from dqn_ref.train import TimeSplit, make_population, make_streams, train
 
 ACTIONS = 4
 
@@ -94,8 +94,9 @@ def played(tiny_config):
     """A replay of 1,000 agent steps of random Breakout, and what the emulator answered to each."""
     config = tiny_config(total_frames=4_000, iteration_frames=4_000, max_episode_frames=640, replay_capacity=1_000,
                          replay_start_agent_steps=999)  # fmt: skip
-    agent = make_agent(config, Member("breakout", 0), ACTIONS, torch.device("cpu"))
-    return agent.replay, [tick.step for tick in train(config, [agent], make_streams(config, ["breakout"]), TimeSplit())]
+    population = make_population(config, [Member("breakout", 0)], [ACTIONS], torch.device("cpu"))
+    ticks = train(config, population, make_streams(config, ["breakout"]), TimeSplit())
+    return population.replay, [tick.step for tick in ticks]
 
 
 def batches_of_play(replay: Replay, steps: list[Step], count: int) -> Iterator[Batch]:
@@ -104,12 +105,14 @@ def batches_of_play(replay: Replay, steps: list[Step], count: int) -> Iterator[B
         np.array([getattr(step, name)[0] for step in steps])
         for name in ("terminal", "game_over", "truncated", "reward")
     )
-    assert np.array_equal(replay.reward.numpy(), reward.clip(-1, 1))
-    replay.reward.copy_(torch.arange(len(steps)))  # tells which step a row is
+    slots = torch.from_numpy(replay.slots_of(np.arange(replay.size)))
+    assert np.array_equal(replay.info[slots, 0, REWARD].numpy(), reward.clip(-1, 1))
+    replay.info[slots, 0, REWARD] = torch.arange(len(steps), dtype=torch.float32)  # tells which step a row is
     draw, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
     kinds = np.zeros(3)
     for _ in range(count):
-        batch = replay.sample(32, draw)
+        slot = slots[torch.randint(replay.size, (32,), generator=draw)]
+        batch = replay.batch(slot, torch.zeros_like(slot))
         row = batch.r_t.long().numpy()
         cut = truncated[row] & ~terminal[row]
         kinds += [np.sum(terminal[row] & ~game_over[row]), np.sum(game_over[row]), np.sum(cut)]

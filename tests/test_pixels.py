@@ -18,7 +18,7 @@ from dqn_ref.atari import rom_md5
 from dqn_ref.config import DQNConfig
 from dqn_ref.replay import Batch
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_agent, make_streams, train
+from dqn_ref.train import TimeSplit, make_population, make_streams, train
 
 CPU = torch.device("cpu")
 ITERATIONS, STEPS_PER_ITERATION = 2, 1_050
@@ -162,7 +162,8 @@ def ours(game: str) -> tuple[list[Seen], list[Learnt], set[Learnt]]:
         epsilon_end=0.0,
     )
     streams = make_streams(config, [game])
-    agent = make_agent(config, Member(game, member_seed), int(streams.num_actions[0]), CPU)
+    population = make_population(config, [Member(game, member_seed)], streams.num_actions, CPU)
+    (agent,) = population.agents
     agent.learner = watcher = Watcher(actions.ravel(), agent.num_actions)
     seen = [
         Seen(
@@ -175,12 +176,12 @@ def ours(game: str) -> tuple[list[Seen], list[Learnt], set[Learnt]]:
             bool(tick.step.game_over[0]),
             bool(tick.step.truncated[0]),
         )
-        for tick in train(config, [agent], streams, TimeSplit())
+        for tick in train(config, population, streams, TimeSplit())
     ]
-    with pytest.MonkeyPatch.context() as patch:  # "draw" every row once, in order
-        patch.setattr(torch, "rand", lambda size, **_: (torch.arange(size, dtype=torch.float64) + 0.5) / size)
-        held = transitions(agent.replay.sample(CAPACITY, torch.Generator()))
-    return seen, held, watcher.learnt
+    replay = population.replay
+    assert replay.size == CAPACITY
+    slot = torch.from_numpy(replay.slots_of(np.arange(replay.size)))  # every row once, in order
+    return seen, transitions(replay.batch(slot, torch.zeros_like(slot))), watcher.learnt
 
 
 def in_the_ring(learnt: list[Learnt]) -> list[Learnt]:

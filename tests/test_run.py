@@ -19,7 +19,7 @@ from dqn_ref.recorder import MemberRecorder
 from dqn_ref.records import RunRecord
 from dqn_ref.run import evaluate_folder, load_network, run_population
 from dqn_ref.seeds import Member
-from dqn_ref.train import Tick, make_agent
+from dqn_ref.train import Tick, make_population
 
 CPU = torch.device("cpu")
 BREAKOUT, PONG = Member("breakout", 0), Member("pong", 1)
@@ -95,11 +95,11 @@ def test_progress_counts_frames_steps_and_updates(finished):
 def test_held_out_q_is_that_of_the_weights_written(finished, tiny_config):
     """The last row's q_mean, from weights.safetensors and the held-out states of an equal run's replay."""
     config = tiny()
-    agent = make_agent(config, BREAKOUT, 4, CPU)
+    population = make_population(config, [BREAKOUT], [4], CPU)
     streams = module.make_streams(config, ["breakout"])
-    for tick in module.train(config, [agent], streams, module.TimeSplit()):
+    for tick in module.train(config, population, streams, module.TimeSplit()):
         if tick.agent_step == config.replay_start_agent_steps:
-            held = agent.heldout_batch(config.heldout_states).s_tm1
+            held = population.heldout_batch(0, config.heldout_states).s_tm1
             break
     network, _ = load_network(finished.folder / "weights.safetensors", CPU)
     q = network(held).amax(dim=1)
@@ -133,13 +133,13 @@ def test_the_best_network_is_that_of_the_iteration_with_the_highest_training_ret
     scores, weights = iter([1, 5, 6, 10, 10, 6, 2, 8]), {}
     observe, end_iteration = module.MemberRecorder.observe, module.MemberRecorder.end_iteration
 
-    def made_up(self, tick, row):
-        if tick.step.truncated[row]:
-            self._raw = next(scores) - int(tick.step.reward[row])
-        observe(self, tick, row)
+    def made_up(self, tick):
+        if tick.step.truncated[0]:
+            self._raw[0] = next(scores) - tick.step.reward[0]
+        observe(self, tick)
 
     def kept(self):
-        weights[self.frames_done] = self.agent.learner.online.head.weight.detach().clone()
+        weights[self.frames_done] = self.learner.online.head.weight.detach().clone()
         end_iteration(self)
 
     monkeypatch.setattr(module.MemberRecorder, "observe", made_up)
@@ -169,7 +169,7 @@ def test_without_a_full_episode_the_last_network_is_the_best(tmp_path):
 
 def test_weights_written_are_what_training_made_of_the_first(finished):
     weights = load_file(finished.folder / "weights.safetensors")
-    fresh = make_agent(tiny(), BREAKOUT, 4, CPU).learner.online.state_dict()
+    fresh = make_population(tiny(), [BREAKOUT], [4], CPU).agents[0].learner.online.state_dict()
     assert {name: value.shape for name, value in weights.items()} == {name: v.shape for name, v in fresh.items()}
     assert all(not torch.equal(weights[name], fresh[name]) for name in fresh)
     assert not list(finished.folder.glob("*.tmp"))
@@ -179,13 +179,14 @@ def test_weights_written_are_what_training_made_of_the_first(finished):
 def test_the_score_recorded_is_raw_and_the_clipped_one_stands_beside_it(tmp_path, tiny_config):
     """Rewards 200, -5, 0, 1 make 196, clipped 1 - 1 + 0 + 1 = 1; the next episode starts from 0."""
     config = tiny_config()
-    recorder = MemberRecorder(tmp_path / "run", {"config": asdict(config)}, make_agent(config, BREAKOUT, 4, CPU), 4)
+    population = make_population(config, [BREAKOUT], [4], CPU)
+    recorder = MemberRecorder(tmp_path / "run", {"config": asdict(config)}, population, 0, 4)
 
     def observe(agent_step: int, reward: int, *, game_over=False, truncated=False, iteration_ended=False) -> None:
         frame, no = np.zeros((1, 84, 84), np.uint8), np.array([False])
         over, cut = np.array([game_over]), np.array([truncated])
         step = Step(frame, frame, np.array([reward]), over | no, over, cut)
-        recorder.observe(Tick(agent_step, 0, 1.0, np.array([0]), step, iteration_ended), 0)
+        recorder.observe(Tick(agent_step, 0, 1.0, np.array([0]), step, iteration_ended))
 
     for agent_step, reward in enumerate([200, -5, 0], start=1):
         observe(agent_step, reward)

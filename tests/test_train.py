@@ -6,9 +6,10 @@ import torch
 
 from dqn_ref.agent import Agent
 from dqn_ref.atari import Step
+from dqn_ref.population import Population
 from dqn_ref.replay import Replay
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_agent, make_streams, train
+from dqn_ref.train import TimeSplit, make_population, make_streams, train
 
 CPU = torch.device("cpu")
 
@@ -21,7 +22,7 @@ class TapedLearner:
 
     def values(self, state):
         self.tape.append(("act", self.name))
-        return torch.zeros(1, 4)
+        return torch.zeros(len(state), 4)
 
     def update(self, batch):
         self.tape.append(("update", self.name))
@@ -31,17 +32,17 @@ class TapedLearner:
 
 
 class TapedReplay(Replay):
-    def __init__(self, tape, name):
-        super().__init__(100, 5, 0.99, CPU)
-        self.tape, self.name = tape, name
+    def __init__(self, tape, count):
+        super().__init__(count, 100, shortest_iteration=5, shortest_episode=5, discount=0.99, device=CPU)
+        self.tape = tape
 
     def begin(self, frame):
-        self.tape.append(("begin", self.name))
+        self.tape.append("begin")
         super().begin(frame)
 
-    def append(self, *transition):
-        self.tape.append(("store", self.name))
-        super().append(*transition)
+    def append(self, *transitions):
+        self.tape.append("store")
+        super().append(*transitions)
 
 
 class TapedStreams:
@@ -68,10 +69,10 @@ class TapedStreams:
 def taped(config, names="a"):
     """Per agent step, the events on the tape; then the streams, and the ticks."""
     tape = []
-    agents = [Agent(Member("breakout", k), 4, TapedLearner(tape, n), TapedReplay(tape, n), config.batch_size)
-              for k, n in enumerate(names)]  # fmt: skip
+    agents = [Agent(Member("breakout", k), 4, TapedLearner(tape, n)) for k, n in enumerate(names)]
+    population = Population(agents, TapedReplay(tape, len(names)), config.batch_size)
     streams, steps, ticks = TapedStreams(tape, len(names)), [], []
-    for tick in train(config, agents, streams, TimeSplit()):
+    for tick in train(config, population, streams, TimeSplit()):
         steps.append(tape.copy())
         ticks.append(tick)
         tape.clear()
@@ -108,11 +109,11 @@ def test_target_syncs_count_agent_steps_whether_or_not_there_was_an_update(sched
 
 def test_a_step_acts_then_sends_then_updates_then_syncs_then_receives_then_stores(schedule):
     steps, *_ = taped(schedule)
-    act, update, sync, store = [(name, "a") for name in ("act", "update", "sync", "store")]
-    assert steps[13] == [act, "send", "recv", store]
-    assert steps[12] == [act, "send", update, "recv", store]
-    assert steps[10] == [act, "send", sync, "recv", store]
-    assert steps[20] == ["reset", ("begin", "a"), act, "send", update, sync, "recv", store]
+    act, update, sync = [(name, "a") for name in ("act", "update", "sync")]
+    assert steps[13] == [act, "send", "recv", "store"]
+    assert steps[12] == [act, "send", update, "recv", "store"]
+    assert steps[10] == [act, "send", sync, "recv", "store"]
+    assert steps[20] == ["reset", "begin", act, "send", update, sync, "recv", "store"]
 
 
 @pytest.mark.fidelity(7, 8, 24)
@@ -140,11 +141,10 @@ def test_the_whole_tape_of_1000_agent_steps(tiny_config):
     assert events.count("sync") == 4
 
 
-def test_every_step_stores_one_transition_of_each_member(schedule):
+def test_every_step_is_one_for_all_members(schedule):
     steps, *_ = taped(schedule, names="abc")
     for events in steps:
-        assert [e for e in events if e[0] == "store"] == [("store", "a"), ("store", "b"), ("store", "c")]
-        assert events.count("send") == events.count("recv") == 1
+        assert events.count("send") == events.count("recv") == events.count("store") == 1
     assert [e for e in steps[12] if e[0] == "update"] == [("update", "a"), ("update", "b"), ("update", "c")]
 
 
@@ -198,7 +198,8 @@ def test_an_action_is_chosen_by_the_weights_before_the_update_of_the_same_step(t
         epsilon_start=0.0, epsilon_end=0.0, progress_frames=200,
     )  # fmt: skip
     streams = make_streams(config, ["riverraid"])
-    agent = make_agent(config, Member("riverraid", 0), 18, CPU)
+    population = make_population(config, [Member("riverraid", 0)], [18], CPU)
+    agent = population.agents[0]
     update, head = agent.learner.update, agent.learner.online.head
 
     def update_and_turn(batch):
@@ -209,10 +210,10 @@ def test_an_action_is_chosen_by_the_weights_before_the_update_of_the_same_step(t
 
     agent.learner.update = update_and_turn
     told_apart = 0
-    loop = train(config, [agent], streams, TimeSplit())
+    loop = train(config, population, streams, TimeSplit())
     next(loop)
     for _ in range(20):
-        before, state = copy.deepcopy(agent.learner.online), agent.replay.newest_state()
+        before, state = copy.deepcopy(agent.learner.online), population.replay.newest_states()
         tick = next(loop)
         with torch.no_grad():
             expected = before(state).argmax().item()
@@ -225,16 +226,16 @@ def test_what_is_learnt_from_is_what_was_seen_and_done(tiny_config):
     """The last transition in replay is the last tick's: its action, and the stack around its frame."""
     config = tiny_config(total_frames=480, iteration_frames=480)
     streams = make_streams(config, ["riverraid"])
-    agent = make_agent(config, Member("riverraid", 1), 18, CPU)
+    population = make_population(config, [Member("riverraid", 1)], [18], CPU)
     frames, actions = [], []
-    for tick in train(config, [agent], streams, TimeSplit()):
+    for tick in train(config, population, streams, TimeSplit()):
         assert not tick.step.terminal[0]
         assert not tick.step.truncated[0]
         frames.append(tick.step.frame[0])
         actions.append(int(tick.actions[0]))
         if tick.agent_step == 40:
             break
-    batch = agent.replay.sample(300, torch.Generator().manual_seed(0))
+    batch = population.heldout_batch(0, 300)
     newest = torch.from_numpy(np.stack(frames[-4:]))
     rows = [k for k in range(300) if torch.equal(batch.s_t[k], newest)]
     assert rows
@@ -245,14 +246,17 @@ def test_what_is_learnt_from_is_what_was_seen_and_done(tiny_config):
 def test_configuration_reaches_the_parts(tiny_config):
     config = tiny_config(
         learning_rate=0.1, gradient_decay=0.2, squared_gradient_decay=0.3, min_squared_gradient=0.4, error_clip=0.5,
-        discount=0.6, replay_capacity=77, batch_size=5,
+        discount=0.6, replay_capacity=77, batch_size=5, loss_reduction="mean", floor_outside_root=True,
+        history_padding="first_frame",
     )  # fmt: skip
-    agent = make_agent(config, Member("breakout", 0), 4, CPU)
-    optimizer = agent.learner.optimizer
+    population = make_population(config, [Member("breakout", 0)], [4], CPU)
+    learner, replay = population.agents[0].learner, population.replay
+    optimizer = learner.optimizer
     assert (optimizer.learning_rate, optimizer.gradient_decay) == (0.1, 0.2)
     assert (optimizer.squared_gradient_decay, optimizer.min_squared_gradient) == (0.3, 0.4)
-    assert (agent.learner.error_clip, agent.replay.discount) == (0.5, 0.6)
-    assert (agent.replay.capacity, agent.batch_size) == (77, 5)
+    assert (learner.error_clip, learner.loss_reduction, optimizer.floor_outside_root) == (0.5, "mean", True)
+    assert (replay.discount, replay.capacity, replay.repeat_first_frame) == (0.6, 77, True)
+    assert population.batch_size == 5
 
 
 @pytest.mark.parametrize(
@@ -261,14 +265,15 @@ def test_configuration_reaches_the_parts(tiny_config):
 def test_the_frame_cap_reaches_the_emulators(tiny_config, changes, ended):
     config = tiny_config(total_frames=160, iteration_frames=160, replay_start_agent_steps=39, progress_frames=160,
                          **changes)  # fmt: skip
-    agent = make_agent(config, Member("riverraid", 0), 18, CPU)
-    ticks = train(config, [agent], make_streams(config, ["riverraid"]), TimeSplit())
+    population = make_population(config, [Member("riverraid", 0)], [18], CPU)
+    ticks = train(config, population, make_streams(config, ["riverraid"]), TimeSplit())
     assert [tick.agent_step for tick in ticks if tick.step.truncated[0]] == ended
 
 
 def test_members_start_from_different_weights_and_equal_members_from_equal_ones(tiny_config):
     def head(game: str, seed: int) -> torch.Tensor:
-        return make_agent(tiny_config(), Member(game, seed), 4, CPU).learner.online.head.weight
+        (agent,) = make_population(tiny_config(), [Member(game, seed)], [4], CPU).agents
+        return agent.learner.online.head.weight
 
     assert torch.equal(head("breakout", 0), head("breakout", 0))
     assert not torch.equal(head("breakout", 0), head("breakout", 1))

@@ -34,7 +34,7 @@ def ours(steps: int) -> float:
     from dqn_ref.config import DQNConfig
     from dqn_ref.device import prepare_torch
     from dqn_ref.seeds import Member
-    from dqn_ref.train import TimeSplit, make_agent, make_streams, train
+    from dqn_ref.train import TimeSplit, make_population, make_streams, train
 
     device = torch.device("cpu")
     prepare_torch(device)
@@ -48,9 +48,9 @@ def ours(steps: int) -> float:
         target_period_agent_steps=1_000,
     )
     streams = make_streams(config, [GAME])
-    agent = make_agent(config, Member(GAME, 0), int(streams.num_actions[0]), device)
+    population = make_population(config, [Member(GAME, 0)], streams.num_actions.tolist(), device)
     start = 0.0
-    for tick in train(config, [agent], streams, TimeSplit()):
+    for tick in train(config, population, streams, TimeSplit()):
         if tick.agent_step == WARM_UP_STEPS + SKIPPED_STEPS:
             start = time.perf_counter()
     return steps / (time.perf_counter() - start)

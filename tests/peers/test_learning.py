@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from one_stream import OneStream
 from pfrl.agents import dqn as pfrl_dqn
 from pfrl.explorers import ConstantEpsilonGreedy, LinearDecayEpsilonGreedy
 from pfrl.nn import LargeAtariCNN
@@ -23,7 +24,6 @@ from torch import nn
 
 from dqn_ref.agent import linear_epsilon
 from dqn_ref.learner import td_loss
-from dqn_ref.replay import Replay
 from peers.emulators import QUIET, Emulator, FourValues, act, new_streams, pfrl_wrappers
 
 pytestmark = QUIET
@@ -46,9 +46,9 @@ def new_sb3(**values) -> sb3_dqn.DQN:
 
 
 @pytest.fixture(scope="module")
-def played() -> Replay:
+def played() -> OneStream:
     """500 agent steps of Breakout in our replay."""
-    replay, streams = Replay(500, 100, 0.99, torch.device("cpu")), new_streams("breakout")
+    replay, streams = OneStream(500, 100), new_streams("breakout")
     replay.begin(streams.reset([1])[0])
     for action in np.random.default_rng(0).integers(ACTIONS, size=500):
         step = act(streams, action)
@@ -63,9 +63,8 @@ def batches(played, random_batch):
     (Frames of noise would be all alike to the network: float32 decides which hidden units they switch
     on, and two right programs drift apart by some percent in 50 updates.)
     """
-    generator = torch.Generator().manual_seed(0)
-    drawn = [random_batch(BATCH, ACTIONS, seed=k) for k in range(UPDATES)]
-    return [replace(played.sample(BATCH, generator), r_t=each.r_t, discount_t=each.discount_t) for each in drawn]
+    drawn = [(k, random_batch(BATCH, ACTIONS, seed=k)) for k in range(UPDATES)]
+    return [replace(played.sample(BATCH, seed=k), r_t=each.r_t, discount_t=each.discount_t) for k, each in drawn]
 
 
 def flat(tensors) -> torch.Tensor:
@@ -312,7 +311,7 @@ def test_both_count_exploration_from_the_first_step_and_ours_from_the_first_upda
 
 def same_stacks(stacks, frames, begins) -> list[bool]:
     """Whether each stack [4, 84, 84] is the state that our replay holds after the same frames."""
-    replay, same = Replay(len(frames), 100, 0.99, torch.device("cpu")), []
+    replay, same = OneStream(len(frames), 100), []
     for stack, frame, begin in zip(stacks, frames, begins, strict=True):
         if begin:
             replay.begin(frame)
@@ -369,7 +368,7 @@ def test_a_batch_of_pfrl_holds_no_transition_twice(say):
     """Ours and SB3's draw with replacement; at a million transitions a batch of 32 repeats one in 2,000 times."""
     held, draws = 64, 300
     frame = np.zeros((84, 84), np.uint8)
-    ours = Replay(held, 100, 0.99, torch.device("cpu"))
+    ours = OneStream(held, 100)
     ours.begin(frame)
     space = gymnasium.spaces.Box(0, 1, (1,), np.float32)
     sb3 = Sb3ReplayBuffer(held, space, gymnasium.spaces.Discrete(held), device="cpu")
@@ -379,9 +378,9 @@ def test_a_batch_of_pfrl_holds_no_transition_twice(say):
         sb3.add(np.zeros((1, 1)), np.zeros((1, 1)), np.array([k]), np.zeros(1), np.zeros(1), [{}])
         pfrl.append(frame, k, 0.0)
     np.random.seed(0)
-    generator = torch.Generator().manual_seed(0)
+    seeds = iter(range(draws))
     samplers = {
-        "ours": lambda: ours.sample(BATCH, generator).a_tm1.tolist(),
+        "ours": lambda: ours.sample(BATCH, seed=next(seeds)).a_tm1.tolist(),
         "sb3": lambda: sb3.sample(BATCH).actions[:, 0].tolist(),
         "pfrl": lambda: [rows[0]["action"] for rows in pfrl.sample(BATCH)],
     }

@@ -1,0 +1,94 @@
+"""How work reaches the device: copies that are not waited for, branches side by side, captured graphs.
+
+On a CPU each of these is the plain thing: a copy, a loop, a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+WARM_UP_CALLS = 3  # before a capture, as PyTorch asks for: libraries set themselves up in their first calls
+
+
+class Upload:
+    """Copies arrays of one shape to the device through pinned buffers in turn, so that no copy is waited for."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, buffers: int = 4) -> None:
+        pinned = buffers if device.type == "cuda" else 0
+        self._buffers = [torch.empty(shape, dtype=dtype, pin_memory=True) for _ in range(pinned)]
+        self._copied = [torch.cuda.Event() for _ in range(pinned)]  # type: ignore[no-untyped-call]
+        self._next = 0
+
+    def __call__(self, source: NDArray[np.generic], target: Tensor) -> None:
+        """Copy ``source`` into ``target``; it may be changed afterwards."""
+        if not self._buffers:
+            target.copy_(torch.from_numpy(source))
+            return
+        buffer, copied = self._buffers[self._next], self._copied[self._next]
+        self._next = (self._next + 1) % len(self._buffers)
+        copied.synchronize()  # long done, unless the device lags by as many steps as there are buffers
+        buffer.copy_(torch.from_numpy(source))
+        target.copy_(buffer, non_blocking=True)
+        copied.record()
+
+
+class Branches:
+    """Runs a body for each member; on a GPU each on a stream of its own, so that the device may overlap them."""
+
+    def __init__(self, count: int, device: torch.device) -> None:
+        self.count = count
+        streams = count if device.type == "cuda" and count > 1 else 0
+        self._streams = [torch.cuda.Stream(device) for _ in range(streams)]  # type: ignore[no-untyped-call]
+
+    def run(self, body: Callable[[int], None]) -> None:
+        """Call ``body(0)`` to ``body(count - 1)``; what follows on the current stream waits for all of them."""
+        if not self._streams:
+            for number in range(self.count):
+                body(number)
+            return
+        trunk = torch.cuda.current_stream()
+        for number, stream in enumerate(self._streams):
+            stream.wait_stream(trunk)
+            with torch.cuda.stream(stream):
+                body(number)
+        for stream in self._streams:
+            trunk.wait_stream(stream)
+
+
+class Captured:
+    """A fixed sequence of tensor operations that reads nothing back, launched as one CUDA graph.
+
+    The first calls run it plainly. What it reads must lie at fixed addresses; numbers of the host that it
+    uses are frozen into the graph.
+    """
+
+    def __init__(self, work: Callable[[], None], captures: bool) -> None:
+        self._work = work
+        self._captures = captures
+        self._calls = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self) -> None:
+        """Do the work, or have the device do it."""
+        if not self._captures:
+            self._work()
+        elif self._calls < WARM_UP_CALLS:
+            self._calls += 1
+            side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            trunk = torch.cuda.current_stream()
+            side.wait_stream(trunk)
+            with torch.cuda.stream(side):
+                self._work()
+            trunk.wait_stream(side)
+        else:
+            if self._graph is None:
+                self._graph = torch.cuda.CUDAGraph()
+                # thread_local: another population may be at work in another thread
+                with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+                    self._work()
+            self._graph.replay()

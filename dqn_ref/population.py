@@ -1,0 +1,113 @@
+"""Members side by side on one device: one upload a step, one launch for their actions, one for their updates.
+
+Each member has its plain network and its plain update, which are what a CPU runs, member after member.
+On a GPU a step's work is captured once and launched as one graph, each member on a branch of its own:
+the same kernels as alone, side by side. Nothing comes back from the device but the actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dqn_ref.agent import Agent
+from dqn_ref.atari import Frames, Step
+from dqn_ref.launch import Branches, Captured, Upload
+from dqn_ref.replay import Batch, Replay
+
+
+class Population:
+    """Agents of equal ``streams_per_member`` on a common replay, whose streams are theirs in order.
+
+    Args:
+        agents: P of them.
+        replay: of P times ``streams_per_member`` streams.
+        batch_size: transitions in an update of a member.
+        capture: launch graphs; only where there is CUDA.
+    """
+
+    def __init__(
+        self, agents: Sequence[Agent], replay: Replay, batch_size: int, *, capture: bool | None = None
+    ) -> None:
+        self.agents = list(agents)
+        self.replay = replay
+        self.batch_size = batch_size
+        self.streams_per_member = replay.num_streams // len(agents)
+        device = replay.frames.device
+        captures = device.type == "cuda" if capture is None else capture
+        self._branches = Branches(len(agents), device)
+        self._greedy = torch.zeros(replay.num_streams, dtype=torch.int64, device=device)
+        drawn = (2, len(agents) * batch_size)
+        self._drawn = torch.zeros(drawn, dtype=torch.int64, device=device)  # slot and stream of each transition
+        self._upload_drawn = Upload(drawn, torch.int64, device)
+        self._choose = Captured(self._choose_all, captures)
+        self._update = Captured(self._update_all, captures)
+
+    # ------------------------------------------------------------------ acting
+
+    def act(self, epsilon: float) -> NDArray[np.int64]:
+        """Epsilon-greedy actions of all streams [C], with one read from the device at most."""
+        actions = np.concatenate([agent.explore(epsilon) for agent in self.agents])
+        greedy = actions < 0
+        if greedy.any():
+            self._choose()
+            actions[greedy] = self._greedy.cpu().numpy()[greedy]
+        return actions
+
+    def _choose_all(self) -> None:
+        states = self.replay.newest_states()
+
+        def choose(number: int) -> None:
+            rows = self._streams_of(number)
+            self._greedy[rows] = self.agents[number].learner.values(states[rows]).argmax(dim=1)
+
+        self._branches.run(choose)
+
+    # ------------------------------------------------------------------ learning
+
+    def learn(self) -> None:
+        """One update of every member, each on a batch of its own."""
+        size, per = self.replay.size, self.streams_per_member
+        rows = np.concatenate([agent.draw(size * per, self.batch_size) for agent in self.agents])
+        first = np.repeat(np.arange(len(self.agents)) * per, self.batch_size)
+        self._upload_drawn(np.stack([self.replay.slots_of(rows // per), first + rows % per]), self._drawn)
+        self._update()
+
+    def _update_all(self) -> None:
+        batch = self.replay.batch(self._drawn[0], self._drawn[1])
+
+        def update(number: int) -> None:
+            rows = slice(number * self.batch_size, (number + 1) * self.batch_size)
+            self.agents[number].learner.update(batch.rows(rows))
+
+        self._branches.run(update)
+
+    def sync_target(self) -> None:
+        """Copy every member's online network to its target network."""
+        for agent in self.agents:
+            agent.learner.sync_target()
+
+    def heldout_batch(self, number: int, size: int) -> Batch:
+        """States to follow Q on, drawn by a stream of their own so that measuring changes nothing."""
+        per = self.streams_per_member
+        rows = self.agents[number].member.numpy_stream("heldout").integers(self.replay.size * per, size=size)
+        slot, stream = self.replay.slots_of(rows // per), number * per + rows % per
+        device = self.replay.frames.device
+        return self.replay.batch(torch.from_numpy(slot).to(device), torch.from_numpy(stream).to(device))
+
+    # ------------------------------------------------------------------ storing
+
+    def begin(self, frame: Frames) -> None:
+        """Begin an episode in every stream with ``frame`` [C, 84, 84]."""
+        self.replay.begin(frame)
+
+    def store(self, actions: NDArray[np.int64], step: Step) -> None:
+        """Put what the emulators answered to ``actions`` [C] into replay, with clipped rewards."""
+        reward = np.clip(step.reward, -1, 1).astype(np.float32)
+        self.replay.append(actions, reward, step.terminal, step.frame, step.truncated, step.final_frame)
+
+    def _streams_of(self, number: int) -> slice:
+        return slice(number * self.streams_per_member, (number + 1) * self.streams_per_member)
