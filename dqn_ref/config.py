@@ -124,6 +124,9 @@ class DQNConfig:
     loss_reduction: Literal["sum", "mean"] = "sum"
     """How the losses of a batch become one. Code: sum. (A mean would need min_squared_gradient = 0.01 / 32**2.)"""
 
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the networks' passes. Weights, loss and optimiser are float32 always. Code: float32."""
+
     # ------------------------------------------------------------------ exploration
     epsilon_start: float = 1.0
     """Exploration during the warm-up and at its end. Paper, code: 1."""
@@ -150,7 +153,7 @@ class DQNConfig:
                 raise UserError(f"{field.name} must be a whole number, at least {lowest}, got {value!r}.")
             if type(field.default) is bool and type(value) is not bool:
                 raise UserError(f"{field.name} must be true or false, got {value!r}.")
-        for name in ("history_padding", "loss_reduction"):
+        for name in ("history_padding", "loss_reduction", "precision"):
             choices = get_args(get_type_hints(DQNConfig)[name])
             if getattr(self, name) not in choices:
                 raise UserError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}.")

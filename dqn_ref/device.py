@@ -44,7 +44,6 @@ def prepare_torch(device: torch.device, threads: int | None = None) -> dict[str,
         "threads": torch.get_num_threads(),
         "deterministic_algorithms": True,
         "flush_denormal": True,
-        "precision": "float32",
         "tf32": False,
     }
 

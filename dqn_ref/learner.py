@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor
 
@@ -46,6 +48,9 @@ def td_loss(
 class Learner:
     """Online and target network of one member, and the update between them.
 
+    With ``precision="bfloat16"`` both networks' passes run on copies of that type; the weights that are
+    learnt, the loss and the optimiser stay float32.
+
     ``update`` is a fixed sequence of tensor operations: it reads nothing back and decides nothing on
     the host, so that it can be captured as it is.
     """
@@ -63,12 +68,17 @@ class Learner:
         error_clip: float,
         floor_outside_root: bool = False,
         loss_reduction: str = "sum",
+        precision: str = "float32",
     ) -> None:
         self.error_clip = error_clip
         self.loss_reduction = loss_reduction
         self.online = NatureNetwork(num_actions, init, device)
         self.target = NatureNetwork(num_actions, init, device).requires_grad_(False)
         self.weights: list[Tensor] = list(self.online.parameters())
+        self._pass = self.online  # the network that computes
+        if precision == "bfloat16":
+            self._pass, self.target = copy.deepcopy(self.online).bfloat16(), self.target.bfloat16()
+        self._pass_weights: list[Tensor] = list(self._pass.parameters())
         self._target_weights: list[Tensor] = list(self.target.parameters())
         self.gradient: tuple[Tensor, ...] = tuple(map(torch.zeros_like, self.weights))  # newest
         self.optimizer = RMSProp(
@@ -85,11 +95,14 @@ class Learner:
     def update(self, batch: Batch) -> None:
         """One gradient step on ``batch``."""
         with torch.no_grad():
-            q_t = self.target(batch.s_t)  # [B, A]
-        q_tm1 = self.online(batch.s_tm1)  # [B, A]
+            q_t = self.target(batch.s_t).float()  # [B, A]
+        q_tm1 = self._pass(batch.s_tm1).float()  # [B, A]
         loss = td_loss(q_tm1, batch.a_tm1, batch.r_t, batch.discount_t, q_t, self.error_clip, self.loss_reduction)
-        self.gradient = torch.autograd.grad(loss, self.weights)
+        self.gradient = tuple(gradient.float() for gradient in torch.autograd.grad(loss, self._pass_weights))
         self.optimizer.step(self.gradient)
+        if self._pass is not self.online:
+            with torch.no_grad():
+                torch._foreach_copy_(self._pass_weights, self.weights)
         self.loss_sum += loss.detach()
 
     def sync_target(self) -> None:
@@ -106,5 +119,5 @@ class Learner:
     @torch.inference_mode()
     def values(self, state: Tensor) -> Tensor:
         """Online values, [B, 4, 84, 84] u8 -> [B, A] f32, without a graph."""
-        q: Tensor = self.online(state)
+        q: Tensor = self._pass(state).float()
         return q

@@ -33,7 +33,7 @@ STATUSES = ("running", "finished", "interrupted", "failed")
 # Fields of the configuration that older records lack; they behaved as the defaults of these say.
 ADDED_FIELDS = frozenset({
     "fire_on_reset", "life_loss_terminal", "history_padding", "target_period_updates", "floor_outside_root",
-    "loss_reduction", "streams_per_member",
+    "loss_reduction", "streams_per_member", "precision",
 })  # fmt: skip
 
 WEIGHTS = {"last": "weights.safetensors", "best": "weights-best.safetensors"}

@@ -81,6 +81,7 @@ def make_population(
             error_clip=config.error_clip,
             floor_outside_root=config.floor_outside_root,
             loss_reduction=config.loss_reduction,
+            precision=config.precision,
         )
         agents.append(Agent(member, int(actions), learner, config.streams_per_member))
     steps = config.frames_per_agent_step * config.streams_per_member  # frames of a step of all streams

@@ -8,7 +8,7 @@ from dqn_ref.replay import Batch, Replay
 
 class OneStream:
     def __init__(self, capacity: int, shortest_cut: int, discount: float = 0.99, **options) -> None:
-        """An iteration ends at most every ``shortest_cut`` agent steps, and so does an episode, unless told otherwise."""
+        """At most every ``shortest_cut`` agent steps an iteration ends, or an episode is truncated."""
         cuts = {"shortest_iteration": shortest_cut, "shortest_episode": shortest_cut}
         self.replay = Replay(1, capacity, discount=discount, **cuts | {"device": torch.device("cpu")} | options)
 

@@ -1,5 +1,6 @@
 """The choices that others make, each a switch that is off in the reference: what it changes, and nothing else."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -27,6 +28,8 @@ SWITCHES = {
     "loss_reduction": "mean",
     "max_episode_frames": 18_000,
     "evaluation_max_frames": 18_000,
+    "streams_per_member": 4,
+    "precision": "bfloat16",
 }
 
 
@@ -104,6 +107,41 @@ def test_the_target_period_may_count_updates(tiny_config, monkeypatch):
     for tick in train(config, population, streams, TimeSplit()):
         agent_step = tick.agent_step
     assert synced == list(range(72, 240, 12))
+
+
+def test_bfloat16_computes_in_it_and_learns_in_float32(new_learner, random_batch):
+    """The passes see weights rounded to 8 bits; the weights that move are float32, and so is what is saved."""
+    exact, rounded = new_learner(4), new_learner(4, precision="bfloat16")
+    for k in range(3):
+        batch = random_batch(32, 4, seed=k)
+        state, network = batch.s_tm1, copy.deepcopy(rounded.online)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.copy_(parameter.bfloat16())
+            expected = network(state)  # rounded weights, float32 arithmetic
+        values = rounded.values(state)
+        assert values.dtype == torch.float32
+        assert not torch.equal(values, expected)
+        assert (values - expected).norm() < 0.02 * expected.norm()  # 8 bits are 0.4 % a rounding
+        exact.update(batch)
+        rounded.update(batch)
+    assert {weight.dtype for weight in [*rounded.weights, *rounded.optimizer.mean, *rounded.gradient]} == {
+        torch.float32
+    }
+    for weight, other in zip(rounded.weights, exact.weights, strict=True):
+        assert not torch.equal(weight, weight.bfloat16().float())  # steps far below 8 bits are not lost
+        assert (weight - other).norm() < 0.01 * other.norm()
+
+
+def test_bfloat16_syncs_the_target_to_what_computes(new_learner, random_batch):
+    learner = new_learner(4, precision="bfloat16")
+    batch = random_batch(8, 4, seed=0)
+    learner.update(batch)
+    before = learner.target(batch.s_t)
+    learner.sync_target()
+    after = learner.target(batch.s_t).float()
+    assert not torch.equal(before.float(), after)
+    assert torch.equal(after, learner.values(batch.s_t))
 
 
 # ---------------------------------------------------------------------- what is seen

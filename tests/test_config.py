@@ -170,7 +170,7 @@ def test_any_other_change_is_named_as_an_override():
         if type(value) in (int, float):
             other = value + 4 if type(value) is int else value / 2 + 0.01
         else:  # flags, choices, and what is not given
-            other = {False: True, True: False, "zeros": "first_frame", "sum": "mean", None: 7}[value]
+            other = {False: True, True: False, "zeros": "first_frame", "sum": "mean", "float32": "bfloat16", None: 7}[value]
         changed = dataclasses.replace(NATURE.config, **{field.name: other})
         assert NATURE.overrides(changed) == {field.name: other}
 
