@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -16,16 +17,15 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from dqn_ref import records
-from dqn_ref.atari import AtariStreams, check_game, rom_md5
+from dqn_ref.atari import check_game, rom_md5
 from dqn_ref.config import DQNConfig, Protocol, UserError
 from dqn_ref.device import check_memory, prepare_torch, select_device
 from dqn_ref.evaluate import evaluate, summary
 from dqn_ref.network import NatureNetwork
-from dqn_ref.population import Population
 from dqn_ref.provenance import provenance
 from dqn_ref.recorder import MemberRecorder
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_population, make_streams, train
+from dqn_ref.train import TimeSplit, make_population, make_streams, train_in_turns
 
 Report = Callable[["Progress"], None]
 
@@ -52,9 +52,13 @@ def run_population(
     *,
     device_name: str = "auto",
     threads: int | None = None,
+    halves: int | None = None,
     report: Report = lambda progress: None,
 ) -> None:
     """Train ``members`` side by side, evaluate them, and record each in its folder.
+
+    Args:
+        halves: groups of members that take turns; by default two where CUDA has two streams a core to serve.
 
     Raises:
         UserError: a bad argument; nothing was written then.
@@ -68,61 +72,85 @@ def run_population(
     device = select_device(device_name)
     check_memory(config.transitions_kept, len(members), device)
     torch_state = prepare_torch(device, threads)
-    streams = make_streams(config, [member.game for member in members])
-    num_actions = streams.num_actions[:: config.streams_per_member].tolist()
-    population = make_population(config, members, num_actions, device)
-    recorders = list[MemberRecorder]()
+    if halves is None:
+        two_a_core = len(members) * config.streams_per_member >= 2 * (os.cpu_count() or 1)
+        halves = 2 if device.type == "cuda" and two_a_core else 1
+    groups = list[_Group]()
     try:
-        for number, (member, folder) in enumerate(zip(members, folders, strict=True)):
-            description = _description(member, protocol, config, torch_state)
-            recorders.append(MemberRecorder(folder, description, population, number, config.frames_per_agent_step))
-        _train_measured(config, population, streams, recorders, report)
-        for member, recorder in zip(members, recorders, strict=True):
-            _evaluate_last_and_best(member, recorder, config, device)
+        for first in range(halves):
+            own = list(zip(members, folders, strict=True))[first::halves]
+            groups.append(_Group(own, protocol, config, device, torch_state))
+        _train_measured(config, groups, report)
+        for group in groups:
+            for recorder in group.recorders:
+                _evaluate_last_and_best(recorder, config, device)
     except KeyboardInterrupt:
-        _close_all(recorders, "interrupted", None)
+        _close_all(groups, "interrupted", None)
         raise
     except BaseException:
-        _close_all(recorders, "failed", traceback.format_exc())
+        _close_all(groups, "failed", traceback.format_exc())
         raise
-    _close_all(recorders, "finished", None)
+    _close_all(groups, "finished", None)
 
 
-def _train_measured(
-    config: DQNConfig,
-    population: Population,
-    streams: AtariStreams,
-    recorders: Sequence[MemberRecorder],
-    report: Report,
-) -> None:
+class _Group:
+    """Members that step together, what they play on, and their records."""
+
+    def __init__(
+        self,
+        runs: Sequence[tuple[Member, Path]],
+        protocol: Protocol,
+        config: DQNConfig,
+        device: torch.device,
+        torch_state: dict[str, Any],
+    ) -> None:
+        members = [member for member, _ in runs]
+        self.streams = make_streams(config, [member.game for member in members])
+        num_actions = self.streams.num_actions[:: config.streams_per_member].tolist()
+        self.population = make_population(config, members, num_actions, device)
+        self.recorders = list[MemberRecorder]()
+        self.held_out = False
+        self.last_frames = 0
+        self.last_time = time.perf_counter()
+        self.last_seconds = dict[str, float]()
+        for number, (member, folder) in enumerate(runs):
+            description = _description(member, protocol, config, torch_state)
+            self.recorders.append(
+                MemberRecorder(folder, description, self.population, number, config.frames_per_agent_step)
+            )
+
+
+def _train_measured(config: DQNConfig, groups: Sequence[_Group], report: Report) -> None:
     """The training loop with measurements around it."""
-    split = TimeSplit()
-    start = last = time.perf_counter()
-    last_frames = 0
-    held_out = False
-    for tick in train(config, population, streams, split):
-        for recorder in recorders:
+    split, start = TimeSplit(), time.perf_counter()
+    for group in groups:
+        group.last_time, group.last_seconds = start, dict(split.seconds)
+    for number, tick in train_in_turns(config, [(group.population, group.streams) for group in groups], split):
+        group = groups[number]
+        for recorder in group.recorders:
             recorder.observe(tick)
-        if not held_out and tick.agent_step >= config.replay_start_agent_steps:
-            held_out = True
-            for recorder in recorders:
+        if not group.held_out and tick.agent_step >= config.replay_start_agent_steps:
+            group.held_out = True
+            for recorder in group.recorders:
                 recorder.hold_out(config.heldout_states)
         frames = tick.agent_step * config.frames_per_agent_step
         if frames % config.progress_frames == 0 or frames == config.total_frames:
             now = time.perf_counter()
-            speed = (frames - last_frames) / (now - last)
-            for recorder in recorders:
-                recorder.progress(tick, speed, split.seconds, now - start)
-            split.seconds.update(dict.fromkeys(split.seconds, 0.0))
-            last, last_frames = time.perf_counter(), frames
-            report(_progress(frames, config, speed, recorders))
+            speed = (frames - group.last_frames) / (now - group.last_time)
+            seconds = {part: value - group.last_seconds[part] for part, value in split.seconds.items()}
+            for recorder in group.recorders:
+                recorder.progress(tick, speed, seconds, now - start)
+            group.last_frames, group.last_seconds, group.last_time = frames, dict(split.seconds), time.perf_counter()
+            if group is groups[-1]:
+                report(_progress(frames, config, speed, [r for each in groups for r in each.recorders]))
         if tick.iteration_ended or frames == config.total_frames:
-            for recorder in recorders:
+            for recorder in group.recorders:
                 recorder.end_iteration()
 
 
-def _evaluate_last_and_best(member: Member, recorder: MemberRecorder, config: DQNConfig, device: torch.device) -> None:
+def _evaluate_last_and_best(recorder: MemberRecorder, config: DQNConfig, device: torch.device) -> None:
     """The protocol's evaluation of the final network, and of the best one where that is another."""
+    member = recorder.population.agents[recorder.number].member
     folder, evaluations = recorder.writer.folder, dict[str, dict[str, Any]]()
     best_frames = recorder.best_frames or recorder.frames_done  # without a full episode no iteration is better
     for weights, training_frames in (("last", recorder.frames_done), ("best", best_frames)):
@@ -198,9 +226,10 @@ def play_evaluation(
     )
 
 
-def _close_all(recorders: Sequence[MemberRecorder], status: str, error: str | None) -> None:
-    for recorder in recorders:
-        recorder.close(status, error)
+def _close_all(groups: Sequence[_Group], status: str, error: str | None) -> None:
+    for group in groups:
+        for recorder in group.recorders:
+            recorder.close(status, error)
 
 
 # ---------------------------------------------------------------------- evaluating a recorded run

@@ -99,6 +99,31 @@ def make_population(
 
 def train(config: DQNConfig, population: Population, streams: AtariStreams, split: TimeSplit) -> Iterator[Tick]:
     """Train ``population`` on ``streams``; yields after every step of all streams. Measuring is the caller's job."""
+    return (tick for _, tick in train_in_turns(config, [(population, streams)], split))
+
+
+def train_in_turns(
+    config: DQNConfig, halves: Sequence[tuple[Population, AtariStreams]], split: TimeSplit
+) -> Iterator[tuple[int, Tick]]:
+    """Train several populations, each on its streams; yields (which, tick).
+
+    While the emulators of one play, the others store, act and launch their updates: with two streams a core, in
+    two halves, no core waits for a network. What each does, and in which order, is what it does alone.
+    """
+    loops = [_loop(config, population, streams, split) for population, streams in halves]
+    playing = list(range(len(loops)))
+    while playing:
+        for number in tuple(playing):
+            for tick in loops[number]:
+                if tick is None:  # its emulators are at work
+                    break
+                yield number, tick
+            else:
+                playing.remove(number)
+
+
+def _loop(config: DQNConfig, population: Population, streams: AtariStreams, split: TimeSplit) -> Iterator[Tick | None]:
+    """The loop itself; yields None whenever it only has to wait for its emulators."""
     width = config.streams_per_member  # agent steps of a member in one step of its streams; the reference has one
     agent_step = updates = 0
     steps_per_iteration = config.iteration_frames // config.frames_per_agent_step
@@ -130,6 +155,7 @@ def train(config: DQNConfig, population: Population, streams: AtariStreams, spli
                         syncs = learns and updates % config.target_period_updates == 0
                     if syncs:
                         population.sync_target()
+            yield None
 
             with split.lap("emulator"):
                 answer = streams.recv()

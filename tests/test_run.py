@@ -19,7 +19,7 @@ from dqn_ref.recorder import MemberRecorder
 from dqn_ref.records import RunRecord
 from dqn_ref.run import evaluate_folder, load_network, run_population
 from dqn_ref.seeds import Member
-from dqn_ref.train import Tick, make_population
+from dqn_ref.train import Tick, make_population, train
 
 CPU = torch.device("cpu")
 BREAKOUT, PONG = Member("breakout", 0), Member("pong", 1)
@@ -97,7 +97,7 @@ def test_held_out_q_is_that_of_the_weights_written(finished, tiny_config):
     config = tiny()
     population = make_population(config, [BREAKOUT], [4], CPU)
     streams = module.make_streams(config, ["breakout"])
-    for tick in module.train(config, population, streams, module.TimeSplit()):
+    for tick in train(config, population, streams, module.TimeSplit()):
         if tick.agent_step == config.replay_start_agent_steps:
             held = population.heldout_batch(0, config.heldout_states).s_tm1
             break
@@ -232,6 +232,22 @@ def test_members_side_by_side_get_what_each_gets_alone(finished, tmp_path):
     run(tmp_path / "alone", tiny(), PONG)
     assert results(folders[0]) == results(tmp_path / "alone")
     assert results(folders[2])[1] != results(folders[1])[1]
+
+
+def test_halves_that_take_turns_get_what_each_member_gets_alone(finished, tmp_path):
+    members = [PONG, Member("breakout", 5), BREAKOUT]
+    folders = [tmp_path / f"{member.game}-{member.seed}" for member in members]
+    reports = []
+    run_population(members, folders, CI, tiny(), device_name="cpu", halves=2, report=reports.append)
+    assert results(folders[2]) == results(finished.folder)
+    for member, folder in zip(members[:2], folders[:2], strict=True):
+        run(tmp_path / "alone" / member.game, tiny(), member)
+        assert results(folder) == results(tmp_path / "alone" / member.game)
+    assert [report.frames for report in reports] == [240, 480, 720, 960]
+    for folder in folders:
+        rows = RunRecord.read(folder).progress()
+        assert [row["updates"] for row in rows] == [0, 14, 29, 44]
+        assert all(0 < row["emulator_seconds"] + row["learner_seconds"] < row["wall_seconds"] for row in rows)
 
 
 def test_the_number_of_emulator_threads_changes_nothing(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from dqn_ref.atari import Step
 from dqn_ref.population import Population
 from dqn_ref.replay import Replay
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_population, make_streams, train
+from dqn_ref.train import TimeSplit, make_population, make_streams, train, train_in_turns
 
 CPU = torch.device("cpu")
 
@@ -139,6 +139,24 @@ def test_the_whole_tape_of_1000_agent_steps(tiny_config):
     assert events == expected
     assert events.count("update") == 224  # 104, 108 ... 996
     assert events.count("sync") == 4
+
+
+def test_halves_take_turns_while_emulators_play(schedule):
+    """After the first step of each, one half stores, acts and learns while the other's emulators are at work."""
+    tape, halves = [], []
+    for name in "ab":
+        agents = [Agent(Member("breakout", 0), 4, TapedLearner(tape, name))]
+        streams = TapedStreams(tape, 1)
+        streams.send = lambda actions, name=name: tape.append(("send", name))
+        streams.recv = lambda name=name, recv=streams.recv: (tape.append(("recv", name)), recv())[1]
+        halves.append((Population(agents, TapedReplay(tape, 1), 8), streams))
+    order = [number for number, _ in train_in_turns(schedule, halves, TimeSplit())]
+    assert order == [0, 1] * 40
+    moves = [event for event in tape if event[0] in ("send", "recv")]
+    expected = [("send", "a"), ("send", "b")]
+    for _ in range(39):
+        expected += [("recv", "a"), ("send", "a"), ("recv", "b"), ("send", "b")]
+    assert moves == [*expected, ("recv", "a"), ("recv", "b")]
 
 
 def test_every_step_is_one_for_all_members(schedule):
