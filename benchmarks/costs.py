@@ -16,11 +16,13 @@ import psutil
 from benchmarks.scores import protocol_evaluation
 from dqn_ref.config import TRANSITION_BYTES, DQNConfig, UserError
 from dqn_ref.records import RunRecord
+from dqn_ref.seeds import Member
 
 # An evaluation episode in agent steps. Random play of Atari-10 takes 330 (qbert) to 2,500
 # (name_this_game), 1,200 on average; trained agents live longer.
 EVALUATION_EPISODE_STEPS = 1_500
-PROCESS_BYTES = 1_000_000_000  # of a run beside its replay
+PROCESS_BYTES = 1_000_000_000  # of a run's process beside its replay
+MEMBER_BYTES = 200_000_000  # of a population's member on a GPU beside its replay
 MEASURED_GAMES = ("amidar", "riverraid")
 
 
@@ -82,13 +84,20 @@ def measure(device: str, at_once: int, threads: int) -> Costs:
         "heldout-states": "10",
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as temporary:
-        folders = [Path(temporary) / str(number) for number in range(min(at_once, 4))]
+        group = Path(temporary)
+        if device == "cuda":  # one process trains them all
+            seeds = range(-(-at_once // len(MEASURED_GAMES)))
+            jobs: list[tuple[tuple[str, ...], range, Path]] = [(MEASURED_GAMES, seeds, group)]
+            folders = [group / Member(game, seed).name for seed in seeds for game in MEASURED_GAMES]
+        else:
+            folders = [group / str(number) for number in range(min(at_once, 4))]
+            jobs = [((MEASURED_GAMES[k % 2],), range(1), folder) for k, folder in enumerate(folders)]
         processes = list[subprocess.Popen[bytes]]()
         try:
-            for number, folder in enumerate(folders):
+            for games, seeds, out in jobs:
                 command = [
                     sys.executable, "-m", "dqn_ref", "train", "--protocol", "ci", "--device", device,
-                    "--game", MEASURED_GAMES[number % 2], "--threads", str(threads), "--out", str(folder),
+                    "--game", *games, "--seed", *map(str, seeds), "--threads", str(threads), "--out", str(out),
                     *(word for name, value in short.items() for word in (f"--{name}", value)),
                 ]  # fmt: skip
                 processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
@@ -104,15 +113,18 @@ def measure(device: str, at_once: int, threads: int) -> Costs:
 
 
 def runs_at_once(config: DQNConfig, num_jobs: int, device: str) -> int:
-    """How many runs this machine bears side by side: one a core, as memory allows, at least one."""
-    replay_bytes = config.transitions_kept * TRANSITION_BYTES
-    bytes_each = PROCESS_BYTES + (replay_bytes if device == "cpu" else 0)
-    fit = int(psutil.virtual_memory().available * 0.9) // bytes_each
+    """How many runs this machine bears side by side, as memory allows, at least one.
+
+    On a CPU a process a core; with CUDA a population of two emulators a core, so that none waits for a network.
+    """
+    cores, replay_bytes = os.cpu_count() or 1, config.transitions_kept * TRANSITION_BYTES
     if device == "cuda":
         import torch  # slow to import, and only needed here
 
-        fit = min(fit, int(torch.cuda.mem_get_info()[0] * 0.9) // (PROCESS_BYTES + replay_bytes))
-    return max(1, min(os.cpu_count() or 1, num_jobs, fit))
+        fit = int(torch.cuda.mem_get_info()[0] * 0.9) // (MEMBER_BYTES + replay_bytes)
+        return max(1, min(2 * cores // config.streams_per_member, num_jobs, fit))
+    fit = int(psutil.virtual_memory().available * 0.9) // (PROCESS_BYTES + replay_bytes)
+    return max(1, min(cores, num_jobs, fit))
 
 
 def format_seconds(seconds: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.costs import format_seconds, runs_at_once
 from benchmarks.engines.local import Ended, Job, run_jobs
 from benchmarks.protocols import SuiteProtocol, suite_protocol
+from benchmarks.scores import run_score
 from benchmarks.store import Cell, Store, group_name
 from benchmarks.suites import suite_games
 from dqn_ref.config import DQNConfig, UserError
@@ -104,7 +105,19 @@ def run_matrix(matrix: Matrix, store: Store, device: str, say: Callable[[str], N
                 say(f"{cell.name} was {cell.status}; kept as {aside.relative_to(store.root)}, started again.")
         at_once, threads = machine_share(matrix, device)
         say(f"{len(cells) - len(missing)} of {len(cells)} runs are finished; making {len(missing)}, {at_once} at once.")
-        jobs = [_job(matrix, store, cell) for cell in missing]
+        members = [cell.member for cell in missing]
+        jobs = [
+            Job(
+                games,
+                seeds,
+                matrix.frames,
+                matrix.protocol.protocol,
+                store.runs(matrix.group),
+                _log(store, matrix, name),
+            )
+            for games, seeds in populations(members, at_once if device == "cuda" else 1)
+            for name in [Member(games[0], seeds[0]).name]
+        ]
         ended = list[Ended]()
         start = time.monotonic()
 
@@ -114,7 +127,7 @@ def run_matrix(matrix: Matrix, store: Store, device: str, say: Callable[[str], N
             left = f"; about {format_seconds((time.monotonic() - start) / len(ended) * rest)} left" if rest else ""
             say(f"[{len(ended):>{len(str(len(jobs)))}}/{len(jobs)}] {_outcome(end)}{left}")
 
-        run_jobs(jobs, at_once=at_once, threads=threads, device=device, on_end=on_end)
+        run_jobs(jobs, at_once=1 if device == "cuda" else at_once, threads=threads, device=device, on_end=on_end)
         return all(cell.status == "finished" for cell in matrix.cells(store))
 
 
@@ -124,14 +137,32 @@ def machine_share(matrix: Matrix, device: str) -> tuple[int, int]:
     return at_once, max(1, (os.cpu_count() or 1) // at_once)
 
 
-def _job(matrix: Matrix, store: Store, cell: Cell) -> Job:
-    log = store.runs(matrix.group) / "logs" / f"{cell.name}.log"
-    return Job(cell.member.game, cell.member.seed, matrix.frames, matrix.protocol.protocol, cell.folder, log)
+def populations(missing: Sequence[Member], size: int) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
+    """``missing`` as (games, seeds), each at most ``size`` runs: every game of it with every seed of it.
+
+    Seeds that miss the same games go together; whole seeds come first.
+    """
+    of_seed: dict[int, list[str]] = {}
+    for member in missing:
+        of_seed.setdefault(member.seed, []).append(member.game)
+    found = list[tuple[tuple[str, ...], tuple[int, ...]]]()
+    for seed, games in of_seed.items():
+        for first in range(0, len(games), size):
+            part = tuple(games[first : first + size])
+            if found and found[-1][0] == part and len(part) * (len(found[-1][1]) + 1) <= size:
+                found[-1] = (part, (*found[-1][1], seed))
+            else:
+                found.append((part, (seed,)))
+    return found
+
+
+def _log(store: Store, matrix: Matrix, name: str) -> Path:
+    return store.runs(matrix.group) / "logs" / f"{name}.log"
 
 
 def _outcome(end: Ended) -> str:
-    name = end.job.folder.name
+    name = end.job.name
     if end.exit_code == 0:
-        score = RunRecord.read(end.job.folder).evaluations[-1]["mean_return"]
-        return f"{name} finished in {format_seconds(end.seconds)}, score {score:,.1f}"
+        scores = ", ".join(f"{run_score(RunRecord.read(folder)):,.1f}" for folder in end.job.folders)
+        return f"{name} finished in {format_seconds(end.seconds)}, score {scores}"
     return f"{name} FAILED (exit code {end.exit_code}): {end.last_line} (all of it in {end.job.log})"

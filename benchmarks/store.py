@@ -71,7 +71,7 @@ class Store:
 
     def cell(self, folder: Path, member: Member) -> Cell:
         """What is known of ``member`` in ``folder``. Raises UserError: a broken or foreign record."""
-        path = folder / f"{member.game}-s{member.seed}"
+        path = folder / member.name
         if not (path / "run.json").exists():
             return Cell(member, path, "missing", None)
         if (path / "run.json").stat().st_size == 0:  # killed while it was being made

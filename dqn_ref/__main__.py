@@ -25,6 +25,7 @@ from dqn_ref.seeds import Member
 DESCRIPTION = """The DQN of the Nature paper (Mnih et al. 2015) on real Atari games.
 
   python -m dqn_ref train --game breakout --seed 0 --frames 10M     train, record, evaluate
+  python -m dqn_ref train --game breakout pong --seed 0 1           four runs side by side
   python -m dqn_ref evaluate RUN_DIR --episodes 30                  play the trained network
 
 Frames are emulator frames; an agent step is four of them. --help after a command says more."""
@@ -32,17 +33,17 @@ Frames are emulator frames; an agent step is four of them. --help after a comman
 
 @dataclass
 class Train:
-    """Train one DQN on one game, evaluate it, and record everything in a folder.
+    """Train a DQN on a game, evaluate it, and record everything in a folder.
 
     Without further options this is the paper's run of 200M frames. A smaller --frames is the same run
     stopped earlier. `--protocol ci` is the same algorithm with schedules scaled to a small machine; its
     scores are not the paper's. Every hyperparameter is an option too; changed ones are named in the record.
     """
 
-    game: str
-    """Name of the game's ROM, e.g. breakout, ms_pacman."""
-    seed: int = 0
-    """Seed of the run; every random stream is derived from it and the game."""
+    game: tuple[str, ...]
+    """Name of the game's ROM, e.g. breakout, ms_pacman. Several are trained side by side, a run each."""
+    seed: tuple[int, ...] = (0,)
+    """Seed of the run; every random stream is derived from it and the game. Several: a run of each game each."""
     protocol: Literal["nature", "ci"] = "nature"
     """Named set of hyperparameters that the defaults below come from."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -50,7 +51,7 @@ class Train:
     threads: int | None = None
     """Threads of PyTorch on a CPU. Default: its own choice."""
     out: Path | None = None
-    """New folder for the record. Default: runs/PROTOCOL-FRAMES/GAME-sSEED."""
+    """New folder for the record; of several runs, the folder of theirs. Default: runs/PROTOCOL-FRAMES/GAME-sSEED."""
     config: Annotated[DQNConfig, tyro.conf.arg(name="")] = field(default_factory=DQNConfig)
 
 
@@ -74,21 +75,24 @@ class Evaluate:
 
 def train_command(arguments: Train) -> None:
     """Run ``train`` and show its progress."""
-    if arguments.seed < 0:
-        raise UserError(f"--seed must be 0 or above, got {arguments.seed}.")
+    if min(arguments.seed, default=-1) < 0 or not arguments.game:
+        raise UserError(f"--seed must be 0 or above, got {arguments.seed}; --game needs a name, got {arguments.game}.")
     if arguments.threads is not None and arguments.threads < 1:
         raise UserError(f"--threads must be 1 or above, got {arguments.threads}.")
     from dqn_ref.progress import shown_progress  # here, so that --help does not wait for torch
     from dqn_ref.run import run_population
 
     protocol, config = protocol_named(arguments.protocol), arguments.config
-    member = Member(arguments.game, arguments.seed)
-    name = f"{member.game}-s{member.seed}"
-    out = arguments.out or Path("runs") / f"{protocol.label()}-{format_frames(config.total_frames)}" / name
+    members = [Member(game, seed) for seed in arguments.seed for game in arguments.game]
+    group = arguments.out or Path("runs") / f"{protocol.label()}-{format_frames(config.total_frames)}"
+    folders = [group / member.name for member in members]
+    if arguments.out and len(members) == 1:
+        folders = [arguments.out]
+    name = members[0].name if len(members) == 1 else f"{len(members)} runs"
     with shown_progress(name) as report:
         run_population(
-            [member],
-            [out],
+            members,
+            folders,
             protocol,
             config,
             device_name=arguments.device,
@@ -97,31 +101,31 @@ def train_command(arguments: Train) -> None:
         )
     from dqn_ref.records import RunRecord
 
-    for evaluation in RunRecord.read(out).evaluations:
-        print_evaluation(evaluation)
-    print(f"Recorded in {out}")
+    for member, folder in zip(members, folders, strict=True):
+        for evaluation in RunRecord.read(folder).evaluations:
+            print_evaluation(member.name, evaluation)
+        print(f"Recorded in {folder}")
 
 
 def evaluate_command(arguments: Evaluate) -> None:
     """Run ``evaluate``."""
     from dqn_ref.run import evaluate_folder
 
-    print_evaluation(
-        evaluate_folder(
-            arguments.run_dir,
-            episodes=arguments.episodes,
-            epsilon=arguments.epsilon,
-            max_frames=arguments.max_frames,
-            weights=arguments.weights,
-            device_name=arguments.device,
-        )
+    evaluation = evaluate_folder(
+        arguments.run_dir,
+        episodes=arguments.episodes,
+        epsilon=arguments.epsilon,
+        max_frames=arguments.max_frames,
+        weights=arguments.weights,
+        device_name=arguments.device,
     )
+    print_evaluation(arguments.run_dir.name, evaluation)
 
 
-def print_evaluation(e: Mapping[str, Any]) -> None:
+def print_evaluation(name: str, e: Mapping[str, Any]) -> None:
     """One line: score, spread, and the protocol that it was measured under."""
     print(
-        f"Evaluation ({e['weights']} network): mean return {e['mean_return']:.1f} +- {e['std_return']:.1f} (s.d.) over "
+        f"{name}, {e['weights']} network: mean return {e['mean_return']:.1f} +- {e['std_return']:.1f} (s.d.) over "
         f"{e['num_episodes']} episodes of at most {e['max_frames']:,} frames, epsilon {e['epsilon']}, "
         f"after {e['training_frames']:,} frames of training"
     )

@@ -18,6 +18,11 @@ class Member:
     game: str
     seed: int
 
+    @property
+    def name(self) -> str:
+        """Readable id, e.g. ``breakout-s0``; also the name of the run's folder."""
+        return f"{self.game}-s{self.seed}"
+
     def stream_seed(self, stream: str, *index: int) -> int:
         """Seed in [0, 2**31) for the named stream; 31 bits because the emulator takes no more."""
         key = "/".join(map(str, (self.game, self.seed, stream, *index)))

@@ -118,14 +118,15 @@ def edit_json(path: Path, **changes) -> None:
 
 def stand_in(job, device: str, threads: int) -> list[str]:
     """In place of ``Job.command``: a process that brings the job's run without training, and says so on a tape."""
-    staged = job.folder.parent / "staged" / job.folder.name
-    write_run(staged, job.game, job.seed, frames=job.frames, score=100.0 + job.seed)
-    tape = job.folder.parent / "tape"
+    (folder,) = job.folders
+    staged = job.group / "staged" / folder.name
+    write_run(staged, job.games[0], job.seeds[0], frames=job.frames, score=100.0 + job.seeds[0])
+    tape = job.group / "tape"
     program = f"""
 import os
 with open({str(tape)!r}, "a") as tape:
-    tape.write({job.folder.name!r} + "\\n")
-os.rename({str(staged)!r}, {str(job.folder)!r})
+    tape.write({folder.name!r} + "\\n")
+os.rename({str(staged)!r}, {str(folder)!r})
 """
     return [sys.executable, "-S", "-c", program]
 

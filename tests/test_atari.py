@@ -29,6 +29,7 @@ def play(env: AtariStreams, actions: np.ndarray) -> list:
 # ---------------------------------------------------------------------- no-ops
 
 
+@pytest.mark.fidelity(17)
 def test_an_episode_starts_with_0_to_30_no_ops():
     """River Raid's first screens all differ, so the number of no-ops can be read off the first frame."""
     single = SingleGame("riverraid", 1)
@@ -51,6 +52,7 @@ def test_an_episode_starts_with_0_to_30_no_ops():
 # ---------------------------------------------------------------------- determinism
 
 
+@pytest.mark.fidelity(22)
 def test_sticky_actions_are_off_by_default_and_on_when_asked_for():
     actions = np.random.default_rng(0).integers(18, size=(60, 1))
     frames = {}

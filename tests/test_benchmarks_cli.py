@@ -285,7 +285,7 @@ def test_bench_goes_the_whole_way(call, results):
 @pytest.mark.parametrize("failing", [{"phoenix"}, set(MATRIX.games)])
 def test_bench_exits_with_1_if_a_run_failed(call, monkeypatch, failing):
     monkeypatch.setattr(
-        local.Job, "command", lambda job, *rest: (fail if job.game in failing else stand_in)(job, *rest)
+        local.Job, "command", lambda job, *rest: (fail if job.games[0] in failing else stand_in)(job, *rest)
     )
     code, out, err = call("bench", *ASKED, "--device", "cpu")
     assert "What this shows" not in out

@@ -98,8 +98,8 @@ def test_train_then_evaluate(cli, tmp_path):
     assert code == 0
     folder = Path("runs/ci-v1-960/breakout-s3")
     assert f"Recorded in {folder}" in output
-    assert "Evaluation (last network): mean return" in output
-    assert "Evaluation (best network): mean return" in output
+    assert "breakout-s3, last network: mean return" in output
+    assert "breakout-s3, best network: mean return" in output
     record = RunRecord.read(folder)
     assert (record.status, record.member.seed, record.config.batch_size) == ("finished", 3, 8)
     own, natures = CI.config.target_period_agent_steps, NATURE.config.target_period_agent_steps
@@ -111,6 +111,17 @@ def test_train_then_evaluate(cli, tmp_path):
     code, _, errors = cli("train", "--game", "breakout", "--seed", "3", *TINY)  # the same folder again
     assert code == 2
     assert "already holds a run" in errors
+
+
+def test_several_games_and_seeds_are_runs_of_their_own(cli):
+    code, output, _ = cli("train", "--game", "breakout", "pong", "--seed", "0", "3", "--out", "side-by-side", *TINY)
+    assert code == 0
+    for name in ("breakout-s0", "pong-s0", "breakout-s3", "pong-s3"):
+        record = RunRecord.read(Path("side-by-side") / name)
+        assert (record.status, record.member.name) == ("finished", name)
+        assert f"{name}, last network: mean return" in output
+    code, _, errors = cli("train", "--game", "breakout", "--seed", "0", "-1", *TINY)
+    assert (code, "--seed must be 0 or above" in errors) == (2, True)
 
 
 def test_options_of_a_protocol_are_its_own_wherever_it_is_named(cli):

@@ -46,10 +46,12 @@ from dqn_ref.config import (
         ("heldout_states", 500),
     ],
 )
+@pytest.mark.fidelity(4, 6, 7, 8, 9, 10, 11, 12, 26, 28)
 def test_nature_protocol_has_the_papers_number(field, value):
     assert getattr(NATURE.config, field) == value
 
 
+@pytest.mark.fidelity(12)
 def test_nature_training_is_38_days_of_game():
     assert NATURE.config.total_frames / 60 / 3600 / 24 == pytest.approx(38.6, abs=0.1)
     assert NATURE.config.total_agent_steps == 50_000_000
@@ -170,7 +172,8 @@ def test_any_other_change_is_named_as_an_override():
         if type(value) in (int, float):
             other = value + 4 if type(value) is int else value / 2 + 0.01
         else:  # flags, choices, and what is not given
-            other = {False: True, True: False, "zeros": "first_frame", "sum": "mean", "float32": "bfloat16", None: 7}[value]
+            choices = {"zeros": "first_frame", "sum": "mean", "float32": "bfloat16"}
+            other = {False: True, True: False, None: 7, **choices}[value]
         changed = dataclasses.replace(NATURE.config, **{field.name: other})
         assert NATURE.overrides(changed) == {field.name: other}
 

@@ -48,6 +48,7 @@ def always_fire(state: torch.Tensor) -> torch.Tensor:
     return torch.tensor([[0.0, 1.0, 0.0, 0.0]]).expand(len(state), 4)
 
 
+@pytest.mark.fidelity(26, 28)
 def test_episodes_are_those_of_the_single_game_played_to_the_end():
     """Raw score, all five lives, exploration at epsilon: life losses end nothing."""
     played = play(always_fire, epsilon=0.5, episodes=3, max_frames=4_000)
@@ -56,6 +57,7 @@ def test_episodes_are_those_of_the_single_game_played_to_the_end():
     assert sum(episode.raw_return for episode in played) > 0
 
 
+@pytest.mark.fidelity(28)
 def test_an_episode_at_the_cap_is_cut_and_keeps_its_score():
     member = Member("riverraid", 0)
 
@@ -77,6 +79,7 @@ def test_results_do_not_depend_on_how_many_play_at_once(monkeypatch):
     assert results[0] == results[1]
 
 
+@pytest.mark.fidelity(28)
 def test_the_first_episodes_started_count_not_the_first_finished(monkeypatch):
     """With 2 at once and 5 wanted, exactly episodes 0 to 4 count, though they end in another order."""
     monkeypatch.setattr(module, "PARALLEL_EPISODES", 2)
@@ -92,6 +95,7 @@ def test_evaluation_is_a_function_of_its_member():
     assert play(member=Member("breakout", 4), epsilon=1.0, episodes=2) != first
 
 
+@pytest.mark.fidelity(26)
 def test_epsilon_is_what_was_asked_for():
     """The share and the spread of actions that are not the greedy one, counted at the emulator's mouth."""
     sent = []

@@ -31,6 +31,7 @@ def gradient_at(error: float, error_clip: float = 1.0) -> float:
     ("error", "gradient"),
     [(0.25, -0.25), (-0.5, 0.5), (0.0, 0.0), (1.0, -1.0), (5.0, -1.0), (-5.0, 1.0), (1000.0, -1.0)],
 )
+@pytest.mark.fidelity(5)
 def test_the_gradient_is_the_error_clipped_and_never_vanishes_beyond_the_clip(error, gradient):
     assert gradient_at(error) == pytest.approx(gradient, abs=1e-6)
 
@@ -40,6 +41,7 @@ def test_the_clip_is_a_parameter(clip, gradient):
     assert gradient_at(3.0, clip) == pytest.approx(gradient)
 
 
+@pytest.mark.fidelity(5)
 def test_the_loss_by_hand_is_a_sum_over_the_batch():
     """Targets 1 + .5 * 4 = 3, and -1 (terminal). Errors 3 - 2.5 = .5 and -1 - 2 = -3: .5**2 / 2 + (3 - 1/2)."""
     loss = td_loss(
@@ -62,6 +64,7 @@ def test_the_target_is_a_constant():
 # ---------------------------------------------------------------------- updates, redone in float64 NumPy
 
 
+@pytest.mark.fidelity(5)
 def test_the_numpy_gradient_is_the_slope_of_the_numpy_loss():
     """The oracle itself, proven by central differences at three weights and biases of every layer."""
     rng = np.random.default_rng(0)
@@ -125,6 +128,7 @@ def batches_of_play(replay: Replay, steps: list[Step], count: int) -> Iterator[B
 
 
 @pytest.mark.slow
+@pytest.mark.fidelity(4, 5, 6, 8, 23)
 def test_a_hundred_updates_on_real_play_equal_float64_numpys(new_learner, played):
     """Each tensor's weights end within 2e-4 of the way that they went (measured: 5e-5, and it does not grow).
 
@@ -199,6 +203,7 @@ def test_target_equals_online_from_the_start_and_only_a_sync_moves_it(new_learne
     assert not np.array_equal(q_values(learner.online, batch.s_t), synced)
 
 
+@pytest.mark.fidelity(8)
 def test_bootstrap_takes_the_target_networks_maximum(new_learner, random_batch):
     """Discount 1, reward 0, a target network of constant output 3: every error is 3 - q, so loss is 2.5 - q each."""
     learner, batch = new_learner(ACTIONS), random_batch(4, ACTIONS, seed=1)

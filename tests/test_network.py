@@ -28,6 +28,7 @@ def states(size: int = 3, seed: int = 0) -> torch.Tensor:
     return torch.randint(0, 256, (size, 4, 84, 84), dtype=torch.uint8, generator=draw)
 
 
+@pytest.mark.fidelity(1)
 def test_feature_maps_are_20_9_and_7_wide():
     """(84 - 8) / 4 + 1, (20 - 4) / 2 + 1 and (9 - 3) / 1 + 1; then 64 * 7 * 7 = 3,136 features."""
     net, seen = network(18), []
@@ -38,6 +39,7 @@ def test_feature_maps_are_20_9_and_7_wide():
     assert seen == [(32, 20, 20), (64, 9, 9), (64, 7, 7), (512,), (3136,), (18,)]
 
 
+@pytest.mark.fidelity(1)
 def test_the_released_codes_padding_changes_no_shape():
     """Its conv1 pads by 1. (86 - 8) / 4 + 1 is 20 as well, but the kernels lie one pixel off: a deviation."""
     net, x = network(), states(2) / 255
@@ -48,6 +50,7 @@ def test_the_released_codes_padding_changes_no_shape():
     torch.testing.assert_close(padded[:, :, 1:, 1:], net.conv1(x[:, :, 3:, 3:]))
 
 
+@pytest.mark.fidelity(1)
 def test_parameters_are_the_papers():
     """(8*8*4+1)*32 + (4*4*32+1)*64 + (3*3*64+1)*64 + (3136+1)*512 + (512+1)*A"""
     for num_actions in (4, 18):
@@ -55,6 +58,7 @@ def test_parameters_are_the_papers():
         assert count == 8_224 + 32_832 + 36_928 + 1_606_144 + 513 * num_actions
 
 
+@pytest.mark.fidelity(1, 3)
 def test_forward_is_the_plain_network_in_float64():
     """Inputs divided by 255 once. Q is of order 0.1; float32 sums over 3,136 terms err by about 1e-7."""
     net, plain = network(6), plain_network(6).double()
@@ -65,6 +69,7 @@ def test_forward_is_the_plain_network_in_float64():
     assert (plain(states().double() / 255**2) - expected).abs().max() > 1e-3  # and twice scaled, too
 
 
+@pytest.mark.fidelity(3)
 def test_scale_by_hand():
     """Every conv weight 0 but the first's bias chain: a white frame is 1.0 at the first layer's input."""
     net = network(1)
@@ -87,6 +92,7 @@ def test_forward_leaves_the_state_as_it_was():
     assert state.dtype == torch.uint8
 
 
+@pytest.mark.fidelity(2)
 def test_weights_and_biases_are_uniform_within_one_over_root_fan_in():
     """A head of one action has few biases, hence 18. Of n draws the largest is within a share of 10/n of
     the bound but for a chance of e**-10."""
@@ -98,6 +104,7 @@ def test_weights_and_biases_are_uniform_within_one_over_root_fan_in():
             assert kstest(share.numpy(), uniform(-1, 2).cdf).pvalue > 1e-3
 
 
+@pytest.mark.fidelity(2)
 def test_initialisation_equals_pytorchs_default_draw_for_draw():
     """The same stream of random numbers through ``reset_parameters`` of Conv2d and Linear gives the same weights."""
     with torch.random.fork_rng(devices=[]):
@@ -121,6 +128,7 @@ def test_initialisation_leaves_the_global_generator_alone():
     assert torch.equal(before, torch.get_rng_state())
 
 
+@pytest.mark.fidelity(1)
 def test_outputs_are_linear_not_rectified():
     q = network(18)(states(8))
     assert (q < 0).any()

@@ -57,6 +57,7 @@ def theirs(**values):
     return make
 
 
+@pytest.mark.fidelity(4)
 def test_first_step_by_hand():
     """d = 2: g = .1, g2 = .2, so w falls by lr * 2 / sqrt(.2 - .01 + .01)."""
     weight = torch.tensor([1.0], dtype=torch.float64)
@@ -64,6 +65,7 @@ def test_first_step_by_hand():
     assert weight.item() == pytest.approx(1 - 0.1 * 2 / 0.2**0.5, rel=1e-12)
 
 
+@pytest.mark.fidelity(4)
 def test_fifty_steps_follow_the_formula_in_float64():
     np.testing.assert_allclose(run(ours, torch.float64), by_formula(), rtol=1e-12, atol=1e-15)
 
@@ -79,6 +81,7 @@ def test_float32_stays_by_the_formula():
     [{"centered": True, "eps": 0.01}, {"centered": True, "eps": 0.1}, {"centered": False, "eps": 0.01},
      {"centered": True, "eps": 0.01, "momentum": 0.95}],
 )  # fmt: skip
+@pytest.mark.fidelity(4)
 def test_torchs_rmsprop_is_another_optimiser(values):
     """Its eps lies outside the root; no choice of it, nor of its momentum, makes up for that."""
     difference = np.abs(run(theirs(**values), torch.float64) - by_formula())[-1]
@@ -114,6 +117,7 @@ def test_every_constant_takes_effect(changes, formula):
     assert not np.allclose(weight.numpy(), by_formula()[-1], rtol=1e-3)
 
 
+@pytest.mark.fidelity(4)
 def test_a_step_has_no_momentum():
     """A zero gradient moves nothing, whatever came before."""
     weight = torch.zeros(3)

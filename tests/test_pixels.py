@@ -198,6 +198,7 @@ def first_difference(a: list, b: list) -> tuple | None:
 
 
 @pytest.mark.parametrize("game", GAMES)
+@pytest.mark.fidelity(13, 14, 15, 16, 17, 18, 19, 21, 22, 23)
 def test_every_step_shows_what_the_bare_emulator_shows(game):
     """States acted in, frames, rewards, ends of lives and episodes: through no-ops, autoreset and truncation."""
     seen, _, _ = ours(game)
@@ -206,6 +207,7 @@ def test_every_step_shows_what_the_bare_emulator_shows(game):
 
 
 @pytest.mark.parametrize("game", GAMES)
+@pytest.mark.fidelity(16, 19, 20, 23)
 def test_every_transition_learnt_from_is_one_that_was_played(game):
     """Whatever an update was given, and everything that replay holds in the end."""
     _, held, learnt = ours(game)
@@ -265,6 +267,7 @@ def test_golden_hashes(game):
 @pytest.mark.parametrize(
     ("game", "max_frames", "end"), [("breakout", 108_000, "game_over"), ("qbert", 1_000, "truncated")]
 )
+@pytest.mark.fidelity(26)
 def test_evaluation_sees_what_the_bare_emulator_shows(game, max_frames, end, monkeypatch):
     """Zeros before the first frame and never after a life loss; the score is the raw one."""
     monkeypatch.setattr(evaluation, "PARALLEL_EPISODES", 1)

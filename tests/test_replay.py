@@ -38,6 +38,7 @@ def transitions(replay: OneStream) -> dict[int, tuple]:
 # ---------------------------------------------------------------------- a trace by hand
 
 
+@pytest.mark.fidelity(9, 16)
 def test_a_trace_by_hand():
     """Frames 1 2 3 | 4 (a life lost) 5, cut, then 9: stacks are oldest first and zero before their start."""
     replay = OneStream(10, 2, 0.5)
@@ -70,10 +71,13 @@ def test_the_state_to_act_in_has_zeros_before_an_episodes_first_frame():
     for k, terminal in enumerate([False, False, False, False, True, False], start=2):
         replay.append(0, 0.0, terminal, grey(k))
         seen += values(replay.newest_state())
-    for k, terminal in ((97, False), (98, False), (99, True)):
-        replay.append(0, 0.0, terminal, grey(k), final_frame=None if k == 98 else grey(200))
+    cut = grey(200)
+    for k, terminal, final_frame in ((97, False, cut), (98, False, None), (99, True, cut), (9, False, None)):
+        replay.append(0, 0.0, terminal, grey(k), final_frame)
         seen += values(replay.newest_state())
     replay.begin(grey(100))
+    seen += values(replay.newest_state())
+    replay.append(0, 0.0, False, grey(101))
     seen += values(replay.newest_state())
     assert seen == [
         (0, 0, 0, 1), (0, 0, 1, 2), (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5),
@@ -82,7 +86,9 @@ def test_the_state_to_act_in_has_zeros_before_an_episodes_first_frame():
         (0, 0, 0, 97),  # after a cut
         (0, 0, 97, 98),
         (0, 0, 0, 99),  # after both
+        (0, 0, 99, 9),
         (0, 0, 0, 100),  # in a new iteration
+        (0, 0, 100, 101),
     ]  # fmt: skip
 
 
@@ -152,6 +158,7 @@ class NaiveReplay:
 @example(5, 4, 9, ["truncated"] * 40, False)
 @example(11, 3, 4, ["truncated", "begin"] * 40, False)
 @example(11, 3, 9, ["terminal and truncated"] * 40, True)
+@pytest.mark.fidelity(9, 16, 25)
 def test_the_ring_holds_what_a_list_of_transitions_would(capacity, episode, iteration, kinds, repeat_first_frame):
     """Wrap-around, ends of lives, and in any mixture cuts, of an episode or all, once they are allowed again."""
     ring = OneStream(capacity, iteration, 0.5, shortest_episode=episode, repeat_first_frame=repeat_first_frame)
@@ -295,6 +302,7 @@ def filled(capacity: int = 20, added: int = 33) -> OneStream:
 
 
 @pytest.mark.parametrize("added", [1, 9, 19, 20, 21, 33, 40])
+@pytest.mark.fidelity(25)
 def test_each_of_the_newest_transitions_has_one_row(added):
     """So uniform rows are uniform transitions: partly full, full, right after the ring has wrapped, wrapped twice."""
     replay = filled(added=added)
@@ -313,6 +321,7 @@ def test_rows_are_taken_in_the_order_and_as_often_as_they_are_drawn():
 
 
 @pytest.mark.parametrize("streams", [1, 4])
+@pytest.mark.fidelity(9)
 def test_a_transition_costs_one_frame_and_little_more(streams):
     """The paper's 1M transitions, episodes of 108,000 frames at most; on "meta" nothing is allocated."""
     replay = Replay(streams, 1_000_000, shortest_iteration=250_000, shortest_episode=27_000, discount=0.99,
@@ -327,6 +336,7 @@ def test_a_transition_costs_one_frame_and_little_more(streams):
     assert stored <= 7.2e9
 
 
+@pytest.mark.fidelity(3, 9)
 def test_frames_are_kept_and_handed_out_as_bytes():
     replay = filled()
     batch = replay.sample(4)

@@ -14,7 +14,7 @@ from fake_runs import dead_pid, edit_json, stand_in, write_run
 
 from benchmarks.engines import local
 from benchmarks.engines.local import Ended, Job, run_jobs
-from benchmarks.runner import Matrix, machine_share, run_matrix
+from benchmarks.runner import Matrix, machine_share, populations, run_matrix
 from benchmarks.store import Store
 from dqn_ref.config import CI, NATURE, UserError
 from dqn_ref.records import RunRecord
@@ -102,12 +102,13 @@ def test_threads_fill_the_cores_that_are_left(monkeypatch):
 class Script(Job):
     """A job that runs ``code``, which finds its folder in ``folder`` and a shared tape in ``tape``."""
 
+    word: str = ""
     code: str = ""
 
     def command(self, device, threads):
         start = (
             "import os, pathlib, signal, sys, time\n"
-            f"folder = pathlib.Path({str(self.folder)!r}); tape = folder.parent / 'tape'\n"
+            f"folder = pathlib.Path({str(self.group / self.word)!r}); tape = folder.parent / 'tape'\n"
             "def write(word):\n    with tape.open('a') as file: file.write(word + ' ' + folder.name + '\\n')\n"
         )
         return [sys.executable, "-S", "-c", start + self.code]
@@ -116,7 +117,8 @@ class Script(Job):
 @pytest.fixture
 def script(tmp_path):
     def make(name, code) -> Script:
-        return Script("pong", 0, CI.config.total_frames, CI, tmp_path / name, tmp_path / "logs" / f"{name}.log", code)
+        log = tmp_path / "logs" / f"{name}.log"
+        return Script(("pong",), (0,), CI.config.total_frames, CI, tmp_path, log, name, code)
 
     return make
 
@@ -130,11 +132,32 @@ def tape(tmp_path):
 
 
 def test_the_command_is_one_that_a_person_could_type(tmp_path):
-    job = Job("qbert", 3, 24_000, CI, tmp_path / "run", tmp_path / "log")
+    job = Job(("qbert",), (3,), 24_000, CI, tmp_path, tmp_path / "log")
     assert job.command("cpu", 2) == [
         sys.executable, "-m", "dqn_ref", "train", "--protocol", "ci", "--game", "qbert", "--seed", "3",
-        "--frames", "24000", "--device", "cpu", "--threads", "2", "--out", str(tmp_path / "run"),
+        "--frames", "24000", "--device", "cpu", "--threads", "2", "--out", str(tmp_path / "qbert-s3"),
     ]  # fmt: skip
+    several = Job(("qbert", "pong"), (0, 1), 24_000, CI, tmp_path, tmp_path / "log")
+    assert several.command("cuda", 2)[6:12] == ["--game", "qbert", "pong", "--seed", "0", "1"]
+    assert several.command("cuda", 2)[-2:] == ["--out", str(tmp_path)]
+    assert [folder.name for folder in several.folders] == ["qbert-s0", "pong-s0", "qbert-s1", "pong-s1"]
+
+
+def test_runs_are_grouped_into_populations_of_every_game_with_every_seed():
+    members = [Member(game, seed) for seed in range(3) for game in "abc"]
+    assert populations(members, 1) == [((m.game,), (m.seed,)) for m in members]
+    assert populations(members, 3) == [(("a", "b", "c"), (seed,)) for seed in range(3)]
+    assert populations(members, 6) == [(("a", "b", "c"), (0, 1)), (("a", "b", "c"), (2,))]
+    assert populations(members, 100) == [(("a", "b", "c"), (0, 1, 2))]
+    assert populations(members, 2) == [part for seed in range(3) for part in ((("a", "b"), (seed,)), (("c",), (seed,)))]
+
+
+def test_a_population_makes_only_what_is_missing():
+    missing = [Member(*cell) for cell in [("b", 0), ("a", 1), ("b", 1), ("a", 2), ("b", 2), ("c", 5)]]
+    grouped = populations(missing, 4)
+    assert grouped == [(("b",), (0,)), (("a", "b"), (1, 2)), (("c",), (5,))]
+    made = [Member(game, seed) for games, seeds in grouped for seed in seeds for game in games]
+    assert made == missing
 
 
 def test_every_exit_code_is_collected_and_a_failure_stops_nothing_else(script):
@@ -142,7 +165,7 @@ def test_every_exit_code_is_collected_and_a_failure_stops_nothing_else(script):
     jobs = [script(f"job{k}", f"sys.exit({code})") for k, code in enumerate(codes)]
     told = list[Ended]()
     ended = run_scripts(jobs, on_end=told.append)
-    assert {end.job.folder.name: end.exit_code for end in ended} == {f"job{k}": code for k, code in enumerate(codes)}
+    assert {end.job.word: end.exit_code for end in ended} == {f"job{k}": code for k, code in enumerate(codes)}
     assert told == ended
 
 
@@ -197,7 +220,7 @@ def test_an_interrupt_ends_running_jobs_waits_for_their_records_and_starts_no_mo
     jobs = [script("short", until_started), script("long", UNTIL_TOLD), script("never", "write('start')")]
 
     def interrupt(end):
-        assert end.job.folder.name == "short"
+        assert end.job.word == "short"
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -212,7 +235,7 @@ def test_jobs_are_told_to_end_also_when_the_runner_is_killed_outright(script, tm
         [sys.executable, "-c",
          "import sys; from benchmarks.engines.local import *; from dqn_ref.config import CI\n"
          "class Given(Job):\n    def command(self, device, threads): return sys.argv[1:]\n"
-         f"job = Given('pong', 0, 1, CI, Path({str(job.folder)!r}), Path({str(job.log)!r}))\n"
+         f"job = Given(('pong',), (0,), 1, CI, Path({str(job.group)!r}), Path({str(job.log)!r}))\n"
          "run_jobs([job], at_once=1, threads=1, device='cpu', on_end=print)",
          *job.command("cpu", 1)],
     )  # fmt: skip
@@ -308,7 +331,7 @@ def test_more_seeds_make_only_the_new_ones(store, pretended):
 def test_a_run_that_fails_is_named_with_its_reason_and_the_others_are_made(store, matrix, pretended, monkeypatch):
     def one_fails(job, device, threads):
         fails = [sys.executable, "-c", "print('first'); raise SystemExit('error: the ROM is gone')"]
-        return fails if job.folder.name == "phoenix-s0" else stand_in(job, device, threads)
+        return fails if job.name == "phoenix-s0" else stand_in(job, device, threads)
 
     monkeypatch.setattr(Job, "command", one_fails)
     said = []
@@ -339,7 +362,7 @@ def test_a_run_that_dies_in_silence_is_not_given_the_reason_of_the_attempt_befor
 def test_a_log_that_is_no_text_does_not_stop_the_other_runs(store, matrix, pretended, monkeypatch):
     def one_prints_bytes(job, device, threads):
         fails = [sys.executable, "-S", "-c", "import os; os.write(1, bytes([255, 254])); raise SystemExit(1)"]
-        return fails if job.folder.name == "battle_zone-s0" else stand_in(job, device, threads)
+        return fails if job.name == "battle_zone-s0" else stand_in(job, device, threads)
 
     monkeypatch.setattr(Job, "command", one_prints_bytes)
     assert not run_matrix(matrix, store, "cpu", lambda line: None)

@@ -1,4 +1,7 @@
-"""Runs jobs as processes of this machine, several at once, through the agent's own command line."""
+"""Runs jobs as processes of this machine, several at once, through the agent's own command line.
+
+On a CPU a job is one run. On a GPU it is a population: runs that one process trains side by side.
+"""
 
 from __future__ import annotations
 
@@ -14,27 +17,40 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dqn_ref.config import Protocol
+from dqn_ref.seeds import Member
 
 POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run to be made."""
+    """Runs to be made by one process: every game with every seed."""
 
-    game: str
-    seed: int
+    games: tuple[str, ...]
+    seeds: tuple[int, ...]
     frames: int
     protocol: Protocol
-    folder: Path
+    group: Path  # folder of the runs' folders
     log: Path
+
+    @property
+    def folders(self) -> list[Path]:
+        """Folders of the runs."""
+        return [self.group / Member(game, seed).name for seed in self.seeds for game in self.games]
+
+    @property
+    def name(self) -> str:
+        """The run's, or that of the first of several."""
+        others = len(self.folders) - 1
+        return self.folders[0].name + (f" and {others} more" if others else "")
 
     def command(self, device: str, threads: int) -> list[str]:
         """What a person would type for this run."""
         return [
             sys.executable, "-m", "dqn_ref", "train", "--protocol", self.protocol.name,
-            "--game", self.game, "--seed", str(self.seed), "--frames", str(self.frames),
-            "--device", device, "--threads", str(threads), "--out", str(self.folder),
+            "--game", *self.games, "--seed", *map(str, self.seeds), "--frames", str(self.frames),
+            "--device", device, "--threads", str(threads),
+            "--out", str(self.group if len(self.folders) > 1 else self.folders[0]),
         ]  # fmt: skip
 
 
