@@ -47,6 +47,6 @@ def test_values_on_the_page_are_those_of_the_configuration():
 def test_options_on_the_page_exist():
     fields = {f"--{name.replace('_', '-')}" for name in vars(NATURE.config)}
     table = PAGE[PAGE.index("## Other people's choices") : PAGE.index("## Playing by chance")]
-    options = set(re.findall(r"(--[a-z-]+)", table))
+    options = set(re.findall(r"(--[a-z][a-z-]+)", table))
     assert len(options) >= 9
     assert {option.replace("--no-", "--") for option in options} <= fields

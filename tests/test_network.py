@@ -1,3 +1,4 @@
+import pytest
 import torch
 from scipy.stats import kstest, uniform
 from torch import nn
