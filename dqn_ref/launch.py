@@ -88,7 +88,6 @@ class Captured:
         else:
             if self._graph is None:
                 self._graph = torch.cuda.CUDAGraph()
-                # thread_local: another population may be at work in another thread
-                with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+                with torch.cuda.graph(self._graph):
                     self._work()
             self._graph.replay()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from fake_runs import COMMIT, edit_json, resample_little, stand_in, write_matrix, write_run
+from fake_runs import COMMIT, edit_json, evaluation, resample_little, stand_in, write_matrix, write_run
 
 import benchmarks.__main__ as cli
 from benchmarks.costs import Costs
@@ -14,6 +14,7 @@ from benchmarks.engines import local
 from benchmarks.runner import Matrix
 from benchmarks.store import Store
 from dqn_ref.config import CI, format_frames
+from dqn_ref.records import add_evaluation
 
 MATRIX = Matrix.of("atari3", "ci", seeds=2)
 COSTS = Costs(startup=2.0, warm_up_step=0.002, learning_step=0.05, evaluation_step=0.004, at_once=2)
@@ -183,6 +184,19 @@ def test_scores_of_a_whole_matrix(call, runs):
     assert code == 0
     for word in ("IQM", "median", "mean", "3,250.0", "battle_zone", "phoenix"):
         assert word in out
+
+
+def test_scores_of_the_best_networks_are_asked_for_by_name_and_never_filled_up_with_the_last(call, runs):
+    code, _, errors = call("scores", *ASKED, "--weights", "best")
+    assert (code, "no evaluation of its protocol for its best network" in errors) == (2, True)
+    for folder in sorted(runs.glob("*-s?")):
+        add_evaluation(folder, evaluation(CI.config, 99.0, weights="best"))
+    code, out, _ = call("scores", *ASKED, "--weights", "best")
+    assert code == 0
+    assert "best network" in out
+    assert "99.0" in out
+    assert "3,250.0" not in out
+    assert "3,250.0" in call("scores", *ASKED)[1]
 
 
 def test_scores_with_missing_cells_name_them_and_exit_with_1(call, runs):
