@@ -1,136 +1,195 @@
-"""Training speed beside Stable-Baselines3's DQN, measured in turn in one run: python -m benchmarks.speed.peers
+"""Training speed beside Stable-Baselines3, PFRL and Tianshou, in turn in one run: python -m benchmarks.speed.peers
 
-Both play the same game with the same network, batch, threads and replay ratio (an update of 32
-transitions every 4 agent steps) at epsilon 0.1. A process of its own each time, ours and theirs in
-turn (A B A B), because the speed of a shared machine drifts; the clock runs after the warm-up.
-Differences left: Stable-Baselines3 learns by Adam and clips the gradient's norm, ours by RMSProp.
+All play the same game with the same network, batch, threads, epsilon and replay ratio (an update of 32
+transitions every 4 agent steps), each by its own training loop with its own Atari wrappers, in an
+environment of its own beside this one (tox -e bench-peers makes them). A process each time and all in
+turn (A B C D A B C D), because the speed of a shared machine drifts; the clock runs after the warm-up,
+and every contestant must have stored and learnt in that span exactly what it was told to.
+What each does differently from ours is listed in benchmarks/speed/contestants/.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
-import statistics
+import json
 import subprocess
 import sys
-import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+import torch
+
+from benchmarks.speed.contestants.span import Settings, as_argument
 from benchmarks.store import Store
 from dqn_ref.config import UserError
 from dqn_ref.provenance import machine, source_revision
+from dqn_ref.records import now
 
-WARM_UP_STEPS = 400  # agent steps before the first update
-SKIPPED_STEPS = 200  # agent steps of learning before the clock starts
-EPSILON = 0.1
-GAME = "breakout"
-
-
-def ours(steps: int) -> float:
-    """Agent steps a second of this project's training loop."""
-    import torch
-
-    from dqn_ref.config import DQNConfig
-    from dqn_ref.device import prepare_torch
-    from dqn_ref.seeds import Member
-    from dqn_ref.train import TimeSplit, make_population, make_streams, train
-
-    device = torch.device("cpu")
-    prepare_torch(device)
-    total = (WARM_UP_STEPS + SKIPPED_STEPS + steps) * 4
-    config = DQNConfig(
-        total_frames=total,
-        iteration_frames=total,
-        replay_start_agent_steps=WARM_UP_STEPS,
-        epsilon_end=EPSILON,
-        epsilon_span_agent_steps=1,
-        target_period_agent_steps=1_000,
-    )
-    streams = make_streams(config, [GAME])
-    population = make_population(config, [Member(GAME, 0)], streams.num_actions.tolist(), device)
-    start = 0.0
-    for tick in train(config, population, streams, TimeSplit()):
-        if tick.agent_step == WARM_UP_STEPS + SKIPPED_STEPS:
-            start = time.perf_counter()
-    return steps / (time.perf_counter() - start)
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENTS = Path(sys.prefix).parent  # tox keeps all of them in one folder
 
 
-def stable_baselines3(steps: int) -> float:
-    """Agent steps a second of Stable-Baselines3's DQN with its own Atari wrappers."""
-    import ale_py
-    import gymnasium
-    from stable_baselines3 import DQN
-    from stable_baselines3.common.callbacks import BaseCallback
-    from stable_baselines3.common.env_util import make_atari_env
-    from stable_baselines3.common.vec_env import VecFrameStack
+@dataclass(frozen=True)
+class Contestant:
+    """A row of the table. Without ``environment`` it is one of ours, with these ``changes`` to DQNConfig."""
 
-    gymnasium.register_envs(ale_py)
-    total = WARM_UP_STEPS + SKIPPED_STEPS + steps
-    environment = VecFrameStack(make_atari_env("BreakoutNoFrameskip-v4", n_envs=1, seed=0), 4)
-    model = DQN(
-        "CnnPolicy",
-        environment,
-        buffer_size=10_000,
-        learning_starts=WARM_UP_STEPS,
-        batch_size=32,
-        train_freq=4,
-        gradient_steps=1,
-        target_update_interval=1_000,
-        exploration_fraction=1e-6,
-        exploration_final_eps=EPSILON,
-        device="cpu",
-    )
+    name: str
+    module: str  # in benchmarks/speed/contestants
+    environment: str | None = None  # folder beside the project's own
+    changes: dict[str, Any] = field(default_factory=dict)
 
-    class Clock(BaseCallback):  # type: ignore[misc]
-        start = 0.0
-
-        def _on_step(self) -> bool:
-            if self.num_timesteps == WARM_UP_STEPS + SKIPPED_STEPS:
-                self.start = time.perf_counter()
-            return True
-
-    clock = Clock()
-    model.learn(total, callback=clock)
-    return steps / (time.perf_counter() - clock.start)
+    def python(self) -> Path:
+        """The Python that measures it. Raises UserError: a peer that is not installed."""
+        if self.environment is None:
+            return Path(sys.executable)
+        path = ENVIRONMENTS / self.environment / "bin" / "python"
+        if not path.exists():
+            raise UserError(f"{self.name} is not installed: there is no {path}. tox -e bench-peers installs it.")
+        return path
 
 
-CONTESTANTS = {"dqn-ref": ours, "stable-baselines3": stable_baselines3}
+CONTESTANTS = (
+    Contestant("dqn-ref float32", "ours"),
+    Contestant("stable-baselines3", "stable_baselines3", "peer-stable-baselines3"),
+    Contestant("pfrl", "pfrl", "peer-pfrl"),
+    Contestant("tianshou", "tianshou", "peer-tianshou"),
+)
 
 
-def compare(rounds: int, steps: int) -> dict[str, Any]:
-    """Measure both in turn, ``rounds`` times; returns what is stored."""
-    speeds: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
+def chosen(names: Sequence[str]) -> list[Contestant]:
+    """The contestants called ``names``, or all. Raises UserError: an unknown name."""
+    known = {contestant.name: contestant for contestant in CONTESTANTS}
+    for name in names:
+        if name not in known:
+            raise UserError(f"No contestant is called {name!r}; known are: {', '.join(known)}.")
+    return [contestant for contestant in CONTESTANTS if not names or contestant.name in names]
+
+
+# ---------------------------------------------------------------------- measuring
+
+
+def measure(contestant: Contestant, settings: Settings) -> dict[str, Any]:
+    """What ``contestant`` answers: seconds of the span, updates, transitions, threads, versions.
+
+    Raises:
+        UserError: it is not installed, it failed, or it did not do what it was told.
+    """
+    own = replace(settings, changes=contestant.changes)
+    command = [str(contestant.python()), "-m", f"benchmarks.speed.contestants.{contestant.module}", as_argument(own)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+        raise UserError(f"Measuring {contestant.name} failed (exit code {done.returncode}): {last}")
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    expected = {
+        "transitions": settings.steps,
+        "updates": settings.steps // settings.steps_per_update,
+        "threads": settings.threads,
+    }
+    for what, number in expected.items():
+        if answer[what] != number:
+            raise UserError(f"{contestant.name} cannot be compared: {number} {what} expected, it had {answer[what]}.")
+    return answer
+
+
+def compare(
+    contestants: Sequence[Contestant],
+    rounds: int,
+    settings: Settings,
+    measure: Callable[[Contestant, Settings], dict[str, Any]] = measure,
+) -> dict[str, Any]:
+    """Measure all in turn, ``rounds`` times; returns what is stored."""
+    for contestant in contestants:
+        contestant.python()  # a missing one is told before the first minute
+    answers: dict[str, list[dict[str, Any]]] = {contestant.name: [] for contestant in contestants}
     for number in range(rounds):
-        for name in CONTESTANTS:
-            command = [sys.executable, "-m", "benchmarks.speed.peers", "--only", name, "--steps", str(steps)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise UserError(f"Measuring {name} failed: {done.stderr.strip().splitlines()[-1:]}.")
-            speeds[name].append(float(done.stdout.split()[-1]))
-            print(f"round {number + 1}/{rounds}  {name:18} {speeds[name][-1]:7.1f} agent steps/s", flush=True)
-    ratios = [a / b for a, b in zip(speeds["dqn-ref"], speeds["stable-baselines3"], strict=True)]
+        for contestant in contestants:
+            answer = measure(contestant, settings)
+            answers[contestant.name].append(answer)
+            speed = settings.steps / answer["seconds"]
+            print(f"round {number + 1}/{rounds}  {contestant.name:18} {speed:7.1f} agent steps/s", flush=True)
+    speeds = {name: [settings.steps / answer["seconds"] for answer in given] for name, given in answers.items()}
+    ours = [contestant.name for contestant in contestants if contestant.environment is None]
+    peers = [contestant.name for contestant in contestants if contestant.environment is not None]
     return {
-        "schema": 1,
-        "game": GAME,
-        "agent_steps_per_measurement": steps,
+        "schema": 2,
+        "game": settings.game,
+        "rounds": rounds,
+        "agent_steps_per_measurement": settings.steps,
+        "agent_steps_per_update": settings.steps_per_update,
+        "batch_size": settings.batch_size,
+        "epsilon": settings.epsilon,
+        "threads": settings.threads,
         "agent_steps_per_second": speeds,
-        "ratio_per_round": ratios,
-        "ratio": statistics.median(ratios),
-        "precision": "float32",
-        "versions": {name: importlib.metadata.version(name) for name in ("torch", "ale-py", "stable-baselines3")},
+        "ratios": {name: {peer: ratio(speeds[name], speeds[peer]) for peer in peers} for name in ours},
+        "best_peer": max(peers, key=lambda peer: median(speeds[peer]), default=None),
+        "milliseconds_per_agent_step": {name: time_split(answers[name], settings.steps) for name in ours},
+        "versions": {name: given[0]["versions"] for name, given in answers.items()},
+        "measured": now(),
         "machine": machine(),
         "source": source_revision(),
     }
 
 
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Any]:
+    """How many times as fast ours was, compared round by round."""
+    per_round = [a / b for a, b in zip(ours, theirs, strict=True)]
+    return {"per_round": per_round, "median": median(per_round), "lowest": min(per_round), "highest": max(per_round)}
+
+
+def time_split(answers: Sequence[dict[str, Any]], steps: int) -> dict[str, float]:
+    """Where the host's time went: milliseconds of an agent step by part, medians of the rounds."""
+    parts = [
+        {**answer["split"], "other": answer["seconds"] - sum(answer["split"].values())}  # storing, above all
+        for answer in answers
+    ]
+    return {part: median(1_000 * each[part] / steps for each in parts) for part in parts[0]}
+
+
+# ---------------------------------------------------------------------- showing
+
+
 def markdown(result: dict[str, Any]) -> str:
     """A stored comparison as Markdown."""
+    if result["schema"] == 1:
+        return _markdown_of_schema_1(result)
+    ratios = result["ratios"]
+    head = "".join(f" {name} : it |" for name in ratios)
+    lines = [
+        f"| agent steps/s while learning | median | lowest | highest |{head}",
+        "|---|---:|---:|---:|" + "---:|" * len(ratios),
+    ]
+    for name, speeds in result["agent_steps_per_second"].items():
+        row = f"| {name} | {median(speeds):.1f} | {min(speeds):.1f} | {max(speeds):.1f} |"
+        for each in ratios.values():
+            it = each.get(name)
+            row += f" **{it['median']:.2f}** ({it['lowest']:.2f} to {it['highest']:.2f}) |" if it else " |"
+        lines.append(row)
+    where, versions = result["machine"], result["versions"]
+    first = next(iter(versions.values()))
+    libraries = [f"torch {first['torch']}"]
+    libraries += [f"{name} {found[name]}" for name, found in versions.items() if name in found]
+    lines += [
+        "",
+        f"Ratios round by round: median (lowest to highest). Measured on {where['cores']} cores of {where['cpu']}, "
+        f"{result['threads']} threads, {result['rounds']} x {result['agent_steps_per_measurement']:,} agent steps "
+        f"in turn; {', '.join(libraries)}. Fastest peer: {result['best_peer']}.",
+    ]
+    for name, split in result["milliseconds_per_agent_step"].items():
+        parts = ", ".join(f"{part} {milliseconds:.2f}" for part, milliseconds in split.items())
+        lines.append(f"An agent step of {name}, in ms: {parts}.")
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_of_schema_1(result: dict[str, Any]) -> str:
     lines = ["| agent steps/s while learning | median | lowest | highest |", "|---|---:|---:|---:|"]
     for name, speeds in result["agent_steps_per_second"].items():
-        lines.append(f"| {name} | {statistics.median(speeds):.0f} | {min(speeds):.0f} | {max(speeds):.0f} |")
-    lows = f"{min(result['ratio_per_round']):.2f} to {max(result['ratio_per_round']):.2f}"
-    lines.append(f"| **ratio, round by round** | **{result['ratio']:.2f}** | {lows.replace(' to ', ' | ')} |")
+        lines.append(f"| {name} | {median(speeds):.0f} | {min(speeds):.0f} | {max(speeds):.0f} |")
+    lowest, highest = min(result["ratio_per_round"]), max(result["ratio_per_round"])
+    lines.append(f"| **ratio, round by round** | **{result['ratio']:.2f}** | {lowest:.2f} | {highest:.2f} |")
     where = result["machine"]
     lines += ["", f"Measured on {where['cores']} cores of {where['cpu']}, {result['precision']}, "
               f"{len(result['ratio_per_round'])} rounds in turn."]  # fmt: skip
@@ -139,26 +198,27 @@ def markdown(result: dict[str, Any]) -> str:
 
 def main() -> int:
     """Exit code: 0 measured, 2 a measurement was not possible."""
+    defaults = Settings(threads=torch.get_num_threads())
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.peers", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each (default 5)")
-    parser.add_argument("--steps", type=int, default=2_000, help="agent steps of each measurement (default 2000)")
+    parser.add_argument("--steps", type=int, default=defaults.steps,
+                        help=f"agent steps of each measurement (default {defaults.steps})")  # fmt: skip
     parser.add_argument("--results", type=Path, help="folder to store the measurement in, e.g. results")
-    parser.add_argument("--only", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="measure these only; is not stored")
     arguments = parser.parse_args()
-    if arguments.rounds < 1 or arguments.steps < 1:
-        parser.error("--rounds and --steps must be 1 or above")
-    if arguments.only:
-        print(CONTESTANTS[arguments.only](arguments.steps))
-        return 0
+    if arguments.rounds < 1 or arguments.steps < 1 or arguments.steps % defaults.steps_per_update:
+        parser.error(f"--rounds must be 1 or above, --steps a multiple of {defaults.steps_per_update}")
+    if arguments.only and arguments.results:
+        parser.error("--results stores a comparison of all; leave out --only")
     try:
-        result = compare(arguments.rounds, arguments.steps)
+        result = compare(chosen(arguments.only), arguments.rounds, replace(defaults, steps=arguments.steps))
+        print()
+        print(markdown(result))
+        if arguments.results:
+            print(f"Stored in {Store(arguments.results).store_speed('peers', result)}")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print()
-    print(markdown(result))
-    if arguments.results:
-        print(f"Stored in {Store(arguments.results).store_speed('peers', result)}")
     return 0
 
 
