@@ -53,6 +53,7 @@ class Contestant:
 
 CONTESTANTS = (
     Contestant("dqn-ref float32", "ours"),
+    Contestant("dqn-ref bfloat16", "ours", changes={"precision": "bfloat16"}),
     Contestant("stable-baselines3", "stable_baselines3", "peer-stable-baselines3"),
     Contestant("pfrl", "pfrl", "peer-pfrl"),
     Contestant("tianshou", "tianshou", "peer-tianshou"),
