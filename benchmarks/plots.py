@@ -48,10 +48,11 @@ def draw_all(matrix: Matrix, scores: ScoreMatrix, records: Sequence[RunRecord], 
             figures["games"] = game_bars(matrix, scores)
             figures["intervals"] = intervals(matrix, scores.matrix())
             figures["profile"] = profile(matrix, scores.matrix())
-        return [path for name, figure in figures.items() for path in _save(figure, folder / name)]
+        return [path for name, figure in figures.items() for path in save_figure(figure, folder / name)]
 
 
-def _save(figure: Figure, path: Path) -> list[Path]:
+def save_figure(figure: Figure, path: Path) -> list[Path]:
+    """Write PNG and SVG at ``path``, whose suffix is added; equal figures give equal files."""
     paths = [path.with_suffix(".png"), path.with_suffix(".svg")]
     for each in paths:
         figure.savefig(each, dpi=130, bbox_inches="tight", metadata={"Date": None} if each.suffix == ".svg" else None)
@@ -113,7 +114,7 @@ def _line(axis: Axes, x: NDArray[np.float64], y: NDArray[np.float64], **style: A
 
 def game_bars(matrix: Matrix, scores: ScoreMatrix) -> Figure:
     """Human-normalised score of each game: a bar for the mean, a dot per seed."""
-    figure, axis = _one_panel(height=0.38 * len(matrix.games) + 1.4)
+    figure, axis = one_panel(height=0.38 * len(matrix.games) + 1.4)
     for place, game in enumerate(reversed(matrix.games)):
         values = scores.normalised(game)
         axis.barh(place, values.mean(), color=BLUE, alpha=0.55, height=0.65)
@@ -127,7 +128,7 @@ def game_bars(matrix: Matrix, scores: ScoreMatrix) -> Figure:
 
 def intervals(matrix: Matrix, scores: NDArray[np.float64]) -> Figure:
     """IQM, median and mean over the suite with their 95 % intervals."""
-    figure, axis = _one_panel(height=2.4)
+    figure, axis = one_panel(height=2.4)
     for place, (name, interval) in enumerate(reversed(aggregates(scores).items())):
         if interval.low is not None and interval.high is not None:
             axis.barh(place, interval.high - interval.low, left=interval.low, color=BLUE, alpha=0.4, height=0.5)
@@ -143,7 +144,7 @@ def intervals(matrix: Matrix, scores: NDArray[np.float64]) -> Figure:
 
 def profile(matrix: Matrix, scores: NDArray[np.float64]) -> Figure:
     """Share of runs that score above a threshold, for every threshold."""
-    figure, axis = _one_panel(height=3.2)
+    figure, axis = one_panel(height=3.2)
     low, high = min(0.0, float(scores.min())), max(0.0, float(scores.max()))
     thresholds = np.linspace(low - 0.05 * (high - low), high + 0.05 * (high - low), 101)
     share, band = performance_profile(scores, thresholds)
@@ -159,6 +160,7 @@ def profile(matrix: Matrix, scores: NDArray[np.float64]) -> Figure:
     return figure
 
 
-def _one_panel(height: float) -> tuple[Figure, Axes]:
+def one_panel(height: float) -> tuple[Figure, Axes]:
+    """A figure with one pair of axes; ``height`` in inches."""
     figure = Figure(figsize=(7.5, height), layout="constrained")
     return figure, figure.subplots()

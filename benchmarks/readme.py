@@ -15,6 +15,7 @@ from benchmarks.random_play import markdown as random_play_markdown
 from benchmarks.report import markdown, score_report
 from benchmarks.runner import Matrix
 from benchmarks.scores import ScoreMatrix, score_matrix
+from benchmarks.speed.drawings import draw_speed
 from benchmarks.speed.peers import markdown as speed_markdown
 from benchmarks.store import Store
 from dqn_ref.config import UserError
@@ -46,6 +47,7 @@ def update_page(path: Path, store: Store, *, write: bool) -> bool:
         path.write_text(new)
         if path.name == "README.md":
             draw_baseline(store, path.parent / IMAGES)
+            draw_speeds(store, path.parent / IMAGES)
     return new != text
 
 
@@ -53,6 +55,15 @@ def draw_baseline(store: Store, folder: Path) -> list[Path]:
     """Draw the stored ``ci`` baseline of Atari-10 into ``folder``."""
     matrix, scores, records = _baseline(store)
     return draw_all(matrix, scores, records, folder)
+
+
+def draw_speeds(store: Store, folder: Path) -> list[Path]:
+    """Draw the stored speed of each machine into a folder of its own under ``folder``."""
+    return [
+        drawn
+        for path in sorted((store.root / "speed").glob("*/speed.json"))
+        for drawn in draw_speed(json.loads(path.read_text()), folder / f"speed-{path.parent.name}")
+    ]
 
 
 def _baseline(store: Store) -> tuple[Matrix, ScoreMatrix, list[RunRecord]]:

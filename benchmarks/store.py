@@ -6,7 +6,9 @@ results/
   runs/PROTOCOL-FRAMES/logs/         what the runs printed
   baselines/PROTOCOL-FRAMES/         records that the project stands by, without weights
   baselines/SUITE-random-play.json   scores of policies that have learnt nothing
+  speed/MACHINE/                     how fast it is there: speed.json, and peers.json beside others
   plots/PROTOCOL-FRAMES/             drawings of runs/ (not in version control)
+  plots/speed-MACHINE/               drawings of speed/ (not in version control)
 """
 
 from __future__ import annotations
@@ -147,9 +149,13 @@ class Store:
     # ------------------------------------------------------------------ speed
 
     def store_speed(self, name: str, result: Mapping[str, Any]) -> Path:
-        """Write a measurement to speed/MACHINE/; an older one of that name is kept beside it."""
+        """Write a measurement to speed/MACHINE/; an older one of that name is kept beside it.
+
+        A machine is named by processor, cores, and the GPU if one was used.
+        """
         where = result["machine"]
-        machine = re.sub(r"[^a-z0-9]+", "-", f"{where['cpu']}-{where['cores']}-cores".lower()).strip("-")
+        words = f"{where['cpu']}-{where['cores']}-cores-{where.get('gpu') or ''}"
+        machine = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
         return self._replace(self.root / "speed" / machine / f"{name}.json", result)
 
     def random_play(self, suite: str) -> Path:

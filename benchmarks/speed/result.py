@@ -1,0 +1,198 @@
+"""From pytest-benchmark's raw JSON to what is stored and printed: medians, ratios, the split of a step, a forecast.
+
+Where a training step's time goes, in seconds of the host for one step of all members (``TimeSplit``):
+
+- *emulator*: waiting for the emulators after the update is on its way;
+- *network*: choosing the actions. On a GPU it holds the wait for whatever the device has not done yet, the update of
+  the step before included;
+- *learner*: the update. On a GPU only its launch, because the device works while the host goes on to the emulators;
+- *rest*: the loop, storing the step, sending the actions.
+
+*Host overhead* is the time in which the host waits neither for the emulators nor for the device's work, so no
+faster emulator and no faster device would save it. On a GPU it is wall time less the emulators' wait less the wait for
+the device, measured in the same loop between the launch of the network and its end: launches, uploads, random numbers,
+bookkeeping and the copy of the actions remain. On a CPU the host is the device: network and learner are its work, and
+what remains is *rest*. As its share of the emulators' time (one step of the same streams, playing alone) it says how
+much slower than the emulators training would be if the device cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from benchmarks.speed.catalogue import BENCHES, RATIOS, SUITE, bench_of
+from dqn_ref.config import TRANSITION_BYTES, UserError
+
+SCHEMA = 1
+PARTS = ("emulator", "network", "learner", "rest")
+Measured = Mapping[str, Mapping[str, Any]]  # the benchmarks of a stored measurement, by name
+
+
+def benchmarks_of(raw: Mapping[str, Any], expected: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What pytest-benchmark wrote, by name: seconds of each sample's iteration, work of an iteration, its unit.
+
+    Raises:
+        UserError: a benchmark is missing, or one is there that is not known: nothing passes in silence.
+    """
+    found = {each["name"].removeprefix("bench_"): each for each in raw["benchmarks"]}
+    if len(found) < len(raw["benchmarks"]) or sorted(found) != sorted(expected):
+        missing, unknown = sorted({*expected} - {*found}), sorted({*found} - {*expected})
+        raise UserError(f"The benchmarks are not those asked for; missing: {missing}, not known: {unknown}.")
+    return {
+        name: {
+            "unit": bench_of(name).unit,
+            **found[name]["extra_info"],
+            "iterations_per_sample": found[name]["stats"]["iterations"],
+            "seconds": found[name]["stats"]["data"],
+        }
+        for name in expected
+    }
+
+
+# ---------------------------------------------------------------------- arithmetic
+
+
+def unit_seconds(measured: Measured, name: str) -> float:
+    """Median seconds of a unit of work."""
+    return float(median(measured[name]["seconds"]) / measured[name]["work"])
+
+
+def spread(seconds: Sequence[float]) -> float:
+    """Interquartile range over the median."""
+    low, high = np.percentile(seconds, [25, 75])
+    return float((high - low) / median(seconds))
+
+
+def ratios(measured: Measured) -> dict[str, float]:
+    """Every ratio of the catalogue in every size that was measured, e.g. ``training_over_playing[4]``."""
+    return {
+        ratio.name + size: unit_seconds(measured, ratio.above + size) / unit_seconds(measured, below)
+        for ratio in RATIOS
+        for size in [name.removeprefix(ratio.above) for name in measured if name.partition("[")[0] == ratio.above]
+        for below in (ratio.below + size, ratio.below)
+        if below in measured
+    }
+
+
+def training_sizes(measured: Measured) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The trainings of members of one game, by size, the smallest first."""
+    sizes = [name[9:-1] for name in measured if name.startswith("training[")]
+    for size in sorted((size for size in sizes if size != SUITE), key=int):
+        yield size, measured[f"training[{size}]"]
+
+
+def step_fit(measured: Measured) -> dict[str, float] | None:
+    """Seconds of one step of P members as ``base + per_member * P``, by least squares; None for a single P.
+
+    With the largest misfit relative to what was measured: a straight line is a forecast, not a law.
+    """
+    members = np.array([int(size) for size, _ in training_sizes(measured)], float)
+    if len(members) < 2:
+        return None
+    seconds = np.array([4 * m * unit_seconds(measured, f"training[{m:.0f}]") for m in members])
+    per_member, base = np.polyfit(members, seconds, 1)
+    misfit = np.abs(base + per_member * members - seconds) / seconds
+    return {"base": float(base), "per_member": float(per_member), "largest_misfit": float(misfit.max())}
+
+
+def split_of(measured: Measured, size: str, device: str) -> dict[str, float]:
+    """Seconds of one training step of the population by part, its host overhead, and the emulators' step alone."""
+    chunks = measured[f"training[{size}]"]["split"]
+
+    def mean(part: str) -> float:
+        return float(sum(chunk[part] for chunk in chunks) / sum(chunk["agent_steps"] for chunk in chunks))
+
+    parts = {name: mean(name) for name in ("wall", "emulator", "network", "learner")}
+    parts["rest"] = parts["wall"] - sum(parts[name] for name in PARTS[:3])
+    waits = mean("device_wait") if device == "cuda" else parts["network"] + parts["learner"]
+    parts["host_overhead"] = parts["wall"] - parts["emulator"] - waits
+    parts["emulators_alone"] = 4 * measured[f"training[{size}]"]["members"] * unit_seconds(measured, f"playing[{size}]")
+    return parts
+
+
+def member_bytes(training: Mapping[str, Any]) -> float:
+    """Memory of a member beside its replay."""
+    return float(training["memory_bytes"] - training["replay_bytes"]) / float(training["members"])
+
+
+def derived(measured: Measured, device: str) -> dict[str, Any]:
+    """What is computed from the samples and stored beside them, for gates and forecasts. Times in seconds."""
+    sizes = [name[9:-1] for name in measured if name.startswith("training[")]
+    return {
+        "ratios": ratios(measured),
+        "agent_step_seconds": {size: 4 * unit_seconds(measured, f"training[{size}]") for size in sizes},
+        "population_step_fit": step_fit(measured),
+        "population_step_split": {size: split_of(measured, size, device) for size in sizes},
+        "evaluation_agent_step_seconds": unit_seconds(measured, "evaluation"),
+    }
+
+
+# ---------------------------------------------------------------------- tables
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None)
+    table.add_column(first, no_wrap=True)
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def benchmark_table(measured: Measured) -> Table:
+    """Every benchmark: median of a unit, spread of the samples, units a second."""
+    table = _table("benchmark", "samples", "µs a unit", "spread", "a second", "unit")
+    for name, each in measured.items():
+        seconds = unit_seconds(measured, name)
+        table.add_row(
+            name.replace("[", "\\["), str(len(each["seconds"])), f"{seconds * 1e6:,.2f}",
+            f"{spread(each['seconds']):.1%}", f"{1 / seconds:,.0f}", each["unit"],
+        )  # fmt: skip
+    return table
+
+
+def ratio_table(measured: Measured) -> Table:
+    """The ratios, a row each, sizes across."""
+    found = ratios(measured)
+    sizes = dict.fromkeys(name.partition("[")[2].rstrip("]") for name in found)
+    table = _table("ratio", *sizes)
+    table.add_column("meaning")
+    for ratio in RATIOS:
+        values = [found.get(f"{ratio.name}[{size}]") for size in sizes]
+        table.add_row(ratio.name, *("" if value is None else f"{value:.3g}" for value in values), ratio.what)
+    return table
+
+
+def split_table(measured: Measured, device: str) -> Table:
+    """Where a training step's time goes, for the fewest members, the most, and the suite."""
+    sizes = [size for size, _ in training_sizes(measured)]
+    shown = dict.fromkeys([*sizes[:1], *sizes[-1:], *([SUITE] if f"training[{SUITE}]" in measured else [])])
+    table = _table("a step of all members", *(head for size in shown for head in (f"µs, {size}", "share")))
+    splits = [split_of(measured, size, device) for size in shown]
+    for part in (*PARTS, "wall", "host_overhead", "emulators_alone"):
+        cells = [text for each in splits for text in (f"{each[part] * 1e6:,.1f}", f"{each[part] / each['wall']:.1%}")]
+        table.add_row(part.replace("_", " "), *cells)
+    shares = [text for each in splits for text in (f"{each['host_overhead'] / each['emulators_alone']:.1%}", "")]
+    table.add_row("host overhead over emulators", *shares)
+    return table
+
+
+def summary(measured: Measured) -> list[str]:
+    """The forecast and the memory, in words."""
+    lines = []
+    if fit := step_fit(measured):
+        lines.append(
+            f"A step of P members takes about {fit['base'] * 1e6:,.0f} + {fit['per_member'] * 1e6:,.0f} * P µs "
+            f"(largest misfit {fit['largest_misfit']:.0%})."
+        )
+    beside = fmean(member_bytes(training) for _, training in training_sizes(measured))
+    lines.append(
+        f"Memory of a member beside its replay: {beside / 1e6:,.1f} MB; with the paper's replay of 1M transitions "
+        f"{(beside + 1e6 * TRANSITION_BYTES) / 1e9:.2f} GB."
+    )
+    lines += [f"Not measured: {kind}." for kind in BENCHES if not any(n.partition("[")[0] == kind for n in measured)]
+    return lines
