@@ -19,6 +19,7 @@ from benchmarks.speed.drawings import draw_speed
 from benchmarks.speed.peers import markdown as speed_markdown
 from benchmarks.store import Store
 from dqn_ref.config import UserError
+from dqn_ref.provenance import machine_words
 from dqn_ref.records import RunRecord
 
 PAGES = (Path("README.md"), Path("docs/fidelity.md"))
@@ -92,7 +93,7 @@ def _time(store: Store) -> str:
     seconds = (max(datetime.fromisoformat(run["ended"]) for run in runs) - start).total_seconds()
     where, source = runs[0]["provenance"]["machine"], runs[0]["provenance"]["source"]
     return (
-        f"These {len(runs)} runs took {format_seconds(seconds)} on {where['cores']} cores of {where['cpu']} "
+        f"These {len(runs)} runs took {format_seconds(seconds)} on {machine_words(where)} "
         f"(source {source['commit'][:10]}); a run's start-up, to its first step, took "
         f"{format_seconds(median(float(run['startup_seconds']) for run in runs))} (median).\n"
     )

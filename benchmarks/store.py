@@ -154,7 +154,7 @@ class Store:
         A machine is named by processor, cores, and the GPU if one was used.
         """
         where = result["machine"]
-        words = f"{where['cpu']}-{where['cores']}-cores-{where.get('gpu') or ''}"
+        words = f"{where['cpu']}-{where.get('vector') or ''}-{where['cores']}-cores-{where.get('gpu') or ''}"
         machine = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
         return self._replace(self.root / "speed" / machine / f"{name}.json", result)
 

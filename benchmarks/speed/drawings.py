@@ -17,6 +17,7 @@ from benchmarks.plots import BLUE, GREY, ORANGE, STYLE, one_panel, save_figure
 from benchmarks.speed.catalogue import SUITE
 from benchmarks.speed.result import Measured, member_bytes, step_fit, training_sizes
 from dqn_ref.config import TRANSITION_BYTES
+from dqn_ref.provenance import machine_words
 
 
 def draw_speed(result: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -36,7 +37,7 @@ def where(result: Mapping[str, Any]) -> str:
     gpu = f"{machine['gpu']}, " if machine.get("gpu") else ""
     tiny = ", TINY SIZES: these times mean nothing" if result["quick"] else ""
     source = commit[:10] if commit else "unknown"
-    return f"{gpu}{machine['cores']} cores of {machine['cpu']}, {result['torch']['precision']}, source {source}{tiny}"
+    return f"{gpu}{machine_words(machine)}, {result['torch']['precision']}, source {source}{tiny}"
 
 
 def per_second(measured: Measured, name: str) -> list[float]:

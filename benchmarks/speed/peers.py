@@ -25,7 +25,7 @@ import torch
 from benchmarks.speed.contestants.span import Settings, as_argument
 from benchmarks.store import Store
 from dqn_ref.config import UserError
-from dqn_ref.provenance import machine, source_revision
+from dqn_ref.provenance import machine, machine_words, source_revision
 from dqn_ref.records import now
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -175,7 +175,7 @@ def markdown(result: dict[str, Any]) -> str:
     libraries += [f"{name} {found[name]}" for name, found in versions.items() if name in found]
     lines += [
         "",
-        f"Ratios round by round: median (lowest to highest). Measured on {where['cores']} cores of {where['cpu']}, "
+        f"Ratios round by round: median (lowest to highest). Measured on {machine_words(where)}, "
         f"{result['threads']} threads, {result['rounds']} x {result['agent_steps_per_measurement']:,} agent steps "
         f"in turn; {', '.join(libraries)}. Fastest peer: {result['best_peer']}.",
     ]
@@ -192,7 +192,7 @@ def _markdown_of_schema_1(result: dict[str, Any]) -> str:
     lowest, highest = min(result["ratio_per_round"]), max(result["ratio_per_round"])
     lines.append(f"| **ratio, round by round** | **{result['ratio']:.2f}** | {lowest:.2f} | {highest:.2f} |")
     where = result["machine"]
-    lines += ["", f"Measured on {where['cores']} cores of {where['cpu']}, {result['precision']}, "
+    lines += ["", f"Measured on {machine_words(where)}, {result['precision']}, "
               f"{len(result['ratio_per_round'])} rounds in turn."]  # fmt: skip
     return "\n".join(lines) + "\n"
 
