@@ -17,12 +17,13 @@ from benchmarks.runner import Matrix
 from benchmarks.scores import ScoreMatrix, score_matrix
 from benchmarks.speed.drawings import draw_speed
 from benchmarks.speed.peers import markdown as speed_markdown
+from benchmarks.speed.result import markdown as bench_markdown
 from benchmarks.store import Store
 from dqn_ref.config import UserError
 from dqn_ref.provenance import machine_words
 from dqn_ref.records import RunRecord
 
-PAGES = (Path("README.md"), Path("docs/fidelity.md"))
+PAGES = (Path("README.md"), Path("docs/fidelity.md"), Path("docs/speed.md"))
 IMAGES = Path("docs/images")
 
 
@@ -87,6 +88,19 @@ def _speed(store: Store) -> str:
     return "\n".join(speed_markdown(json.loads(path.read_text())) for path in paths)
 
 
+def _bench_speed(store: Store) -> str:
+    paths = sorted((store.root / "speed").glob("*/speed.json"))
+    if not paths:
+        raise UserError(f"{store.root / 'speed'} holds no measurement; run tox -e bench-speed -- --results results.")
+    return "\n".join(bench_markdown(json.loads(path.read_text())) for path in paths)
+
+
+def _counted(store: Store) -> str:
+    from benchmarks.speed.counted import MEMBERS, count, markdown  # imports torch
+
+    return markdown([count(members) for members in MEMBERS])
+
+
 def _time(store: Store) -> str:
     runs = [record.run for record in _baseline(store)[2]]
     start = min(datetime.fromisoformat(run["started"]) for run in runs)
@@ -109,6 +123,8 @@ def _random_play(store: Store) -> str:
 PARTS: dict[str, Callable[[Store], str]] = {
     "scores": _scores,
     "speed": _speed,
+    "bench-speed": _bench_speed,
+    "counted": _counted,
     "time": _time,
     "random-play": _random_play,
 }

@@ -201,7 +201,10 @@ def call(monkeypatch, *words):
 
 def test_an_unknown_contestant_is_an_error(monkeypatch, capsys):
     assert call(monkeypatch, "--only", "dopamine") == 2
-    assert "No contestant is called 'dopamine'; known are: dqn-ref float32, stable" in capsys.readouterr().err
+    assert (
+        "No contestant is called 'dopamine'; known are: dqn-ref float32, dqn-ref bfloat16, stable"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("words", [["--steps", "30"], ["--rounds", "0"], ["--only", PFRL, "--results", "x"]])

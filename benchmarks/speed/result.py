@@ -27,6 +27,7 @@ from rich.table import Table
 
 from benchmarks.speed.catalogue import BENCHES, RATIOS, SUITE, bench_of
 from dqn_ref.config import TRANSITION_BYTES, UserError
+from dqn_ref.provenance import machine_words
 
 SCHEMA = 1
 PARTS = ("emulator", "network", "learner", "rest")
@@ -179,6 +180,21 @@ def split_table(measured: Measured, device: str) -> Table:
     shares = [text for each in splits for text in (f"{each['host_overhead'] / each['emulators_alone']:.1%}", "")]
     table.add_row("host overhead over emulators", *shares)
     return table
+
+
+def as_markdown(table: Table) -> str:
+    """A table of one line a cell as Markdown."""
+    rows = [[str(column.header) for column in table.columns], ["---", *["---:"] * (len(table.columns) - 1)]]
+    rows += [list(map(str, cells)) for cells in zip(*(column.cells for column in table.columns), strict=True)]
+    return "\n".join("| " + " | ".join(cell.replace("\\[", "[") for cell in row) + " |" for row in rows) + "\n"
+
+
+def markdown(stored: Mapping[str, Any]) -> str:
+    """A stored measurement for a page: ratios, the split of a step, the forecast."""
+    measured, device = stored["benchmarks"], stored["torch"]["device"]
+    tables = [as_markdown(table) for table in (ratio_table(measured), split_table(measured, device))]
+    caption = f"Measured on {machine_words(stored['machine'])}, {stored['torch']['threads']} threads of PyTorch."
+    return "\n".join([*tables, " ".join([caption, *summary(measured)])]) + "\n"
 
 
 def summary(measured: Measured) -> list[str]:
