@@ -23,8 +23,8 @@ def select_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def prepare_torch(device: torch.device, threads: int | None = None) -> dict[str, Any]:
-    """Set what makes a run repeatable, and return it for the record."""
+def prepare_torch(device: torch.device, threads: int | None = None, precision: str = "float32") -> dict[str, Any]:
+    """Set what makes a run repeatable, and return it for the record, with the ``precision`` of the networks' passes."""
     if threads is not None:
         torch.set_num_threads(threads)
     _keep_freed_memory()
@@ -44,6 +44,7 @@ def prepare_torch(device: torch.device, threads: int | None = None) -> dict[str,
         "threads": torch.get_num_threads(),
         "deterministic_algorithms": True,
         "flush_denormal": True,
+        "precision": precision,
         "tf32": False,
     }
 
