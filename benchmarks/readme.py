@@ -16,6 +16,7 @@ from benchmarks.report import markdown, score_report
 from benchmarks.runner import Matrix
 from benchmarks.scores import ScoreMatrix, score_matrix
 from benchmarks.speed.drawings import draw_speed
+from benchmarks.speed.peers import SCHEMA as PEERS_SCHEMA
 from benchmarks.speed.peers import markdown as speed_markdown
 from benchmarks.speed.result import markdown as bench_markdown
 from benchmarks.store import Store
@@ -82,10 +83,11 @@ def _scores(store: Store) -> str:
 
 
 def _speed(store: Store) -> str:
-    paths = sorted((store.root / "speed").glob("*/peers.json"))
-    if not paths:
-        raise UserError(f"{store.root / 'speed'} holds no measurement; run tox -e bench-peers.")
-    return "\n".join(speed_markdown(json.loads(path.read_text())) for path in paths)
+    found = [json.loads(path.read_text()) for path in sorted((store.root / "speed").glob("*/peers.json"))]
+    shown = [result for result in found if result["schema"] == PEERS_SCHEMA]  # an older one knew fewer peers
+    if not shown:
+        raise UserError(f"{store.root / 'speed'} holds no measurement; run tox -e bench-peers -- --results results.")
+    return "\n".join(map(speed_markdown, shown))
 
 
 def _bench_speed(store: Store) -> str:

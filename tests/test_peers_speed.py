@@ -171,26 +171,6 @@ def test_table_has_a_row_for_each_and_a_column_for_each_of_ours(result):
     ]
 
 
-def test_the_older_schema_is_still_shown():
-    old = {
-        "schema": 1,
-        "agent_steps_per_second": {"dqn-ref": [70.0, 80.0, 72.0], SB3: [50.0, 40.0, 48.0]},
-        "ratio_per_round": [1.4, 2.0, 1.5],
-        "ratio": 1.5,
-        "precision": "float32",
-        "machine": {"cpu": "A", "cores": 2},
-    }
-    assert markdown(old).splitlines() == [
-        "| agent steps/s while learning | median | lowest | highest |",
-        "|---|---:|---:|---:|",
-        "| dqn-ref | 72 | 70 | 80 |",
-        "| stable-baselines3 | 48 | 40 | 50 |",
-        "| **ratio, round by round** | **1.50** | 1.40 | 2.00 |",
-        "",
-        "Measured on 2 cores of A, float32, 3 rounds in turn.",
-    ]
-
-
 # ---------------------------------------------------------------------- the command
 
 

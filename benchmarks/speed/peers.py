@@ -29,6 +29,7 @@ from dqn_ref.provenance import machine, machine_words, source_revision
 from dqn_ref.records import now
 
 ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = 2
 ENVIRONMENTS = Path(sys.prefix).parent  # tox keeps all of them in one folder
 
 
@@ -116,7 +117,7 @@ def compare(
     ours = [contestant.name for contestant in contestants if contestant.environment is None]
     peers = [contestant.name for contestant in contestants if contestant.environment is not None]
     return {
-        "schema": 2,
+        "schema": SCHEMA,
         "game": settings.game,
         "rounds": rounds,
         "agent_steps_per_measurement": settings.steps,
@@ -155,8 +156,6 @@ def time_split(answers: Sequence[dict[str, Any]], steps: int) -> dict[str, float
 
 def markdown(result: dict[str, Any]) -> str:
     """A stored comparison as Markdown."""
-    if result["schema"] == 1:
-        return _markdown_of_schema_1(result)
     ratios = result["ratios"]
     head = "".join(f" {name} : it |" for name in ratios)
     lines = [
@@ -182,18 +181,6 @@ def markdown(result: dict[str, Any]) -> str:
     for name, split in result["milliseconds_per_agent_step"].items():
         parts = ", ".join(f"{part} {milliseconds:.2f}" for part, milliseconds in split.items())
         lines.append(f"An agent step of {name}, in ms: {parts}.")
-    return "\n".join(lines) + "\n"
-
-
-def _markdown_of_schema_1(result: dict[str, Any]) -> str:
-    lines = ["| agent steps/s while learning | median | lowest | highest |", "|---|---:|---:|---:|"]
-    for name, speeds in result["agent_steps_per_second"].items():
-        lines.append(f"| {name} | {median(speeds):.0f} | {min(speeds):.0f} | {max(speeds):.0f} |")
-    lowest, highest = min(result["ratio_per_round"]), max(result["ratio_per_round"])
-    lines.append(f"| **ratio, round by round** | **{result['ratio']:.2f}** | {lowest:.2f} | {highest:.2f} |")
-    where = result["machine"]
-    lines += ["", f"Measured on {machine_words(where)}, {result['precision']}, "
-              f"{len(result['ratio_per_round'])} rounds in turn."]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
