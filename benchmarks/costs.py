@@ -59,8 +59,7 @@ def costs_from(records: Sequence[RunRecord], at_once: int) -> Costs:
     for record in records:
         before, warm_up_end = 0, record.config.replay_start_agent_steps
         for row in record.progress():
-            steps = row["agent_steps"] - before
-            seconds = steps * record.config.frames_per_agent_step / row["frames_per_second"] / steps
+            seconds = record.config.frames_per_agent_step / row["frames_per_second"]
             if row["agent_steps"] <= warm_up_end:
                 warm_up.append(seconds)
             elif before >= warm_up_end:

@@ -1,4 +1,4 @@
-"""Real Atari games as streams of 84x84 grey frames, one emulator per member of a population.
+"""Real Atari games as streams of 84x84 grey frames, one emulator a stream.
 
 The engine (``ale_py.AtariVectorEnv``) repeats the action 4 times, takes the maximum of the last two
 screens and shrinks by area averaging. What differs from its defaults, and why:

@@ -19,6 +19,9 @@ from tyro.constructors import PrimitiveConstructorSpec
 TRANSITION_BYTES = 84 * 84 + 5 * 4 + 8
 
 
+MAX_REPLAY_CAPACITY = 16_000_000
+
+
 class UserError(Exception):
     """A mistake that its maker can mend: shown as one message, without traceback, exit code 2."""
 
@@ -94,7 +97,7 @@ class DQNConfig:
 
     # ------------------------------------------------------------------ replay
     replay_capacity: int = 1_000_000
-    """Transitions kept, 7,056 bytes each. Paper, code: 1M most recent."""
+    """Transitions kept, 7,084 bytes each. Paper, code: 1M most recent."""
     replay_start_agent_steps: int = 50_000
     """Agent steps of random play before the first update. Paper, code: 50,000."""
 
@@ -137,7 +140,7 @@ class DQNConfig:
 
     # ------------------------------------------------------------------ evaluation, measuring
     evaluation_episodes: int = 30
-    """Episodes played by the final network. Paper: 30."""
+    """Episodes played by the final network, and by the best. Paper: 30."""
     evaluation_epsilon: float = 0.05
     """Exploration during evaluation. Paper: 0.05."""
     evaluation_max_frames: Frames = 108_000
@@ -171,7 +174,7 @@ class DQNConfig:
 
     def _check_budget(self) -> None:
         step = self.frames_per_agent_step * self.streams_per_member
-        for name in ("total_frames", "iteration_frames", "progress_frames"):
+        for name in ("total_frames", "iteration_frames"):
             if getattr(self, name) % step:
                 raise UserError(
                     f"{name} must be a multiple of {step}, the frames of a step of "
@@ -187,6 +190,16 @@ class DQNConfig:
                 f"A budget of {self.total_frames:,} frames ends inside the warm-up of the replay "
                 f"({self.replay_start_agent_steps * self.frames_per_agent_step:,} frames), so nothing would be learnt. "
                 "Ask for more frames, or take a smaller protocol (--protocol ci)."
+            )
+        if self.streams_per_member > self.replay_start_agent_steps:
+            raise UserError(
+                f"streams_per_member ({self.streams_per_member:,}) is above replay_start_agent_steps "
+                f"({self.replay_start_agent_steps:,}): learning would start before anything was stored."
+            )
+        if self.replay_capacity > MAX_REPLAY_CAPACITY:
+            raise UserError(
+                f"replay_capacity must be at most {MAX_REPLAY_CAPACITY:,}, got {self.replay_capacity:,}: replay keeps "
+                "numbers of slots as float32."
             )
         if self.replay_start_agent_steps > self.replay_capacity:
             raise UserError(

@@ -5,7 +5,8 @@ On a CPU each of these is the plain thing: a copy, a loop, a call.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -52,8 +53,9 @@ class Branches:
                 body(number)
             return
         trunk = torch.cuda.current_stream()
+        fork = trunk.record_event()
         for number, stream in enumerate(self._streams):
-            stream.wait_stream(trunk)
+            stream.wait_event(fork)
             with torch.cuda.stream(stream):
                 body(number)
         for stream in self._streams:
@@ -69,25 +71,54 @@ class Captured:
 
     def __init__(self, work: Callable[[], None], captures: bool) -> None:
         self._work = work
-        self._captures = captures
         self._calls = 0
         self._graph: torch.cuda.CUDAGraph | None = None
+        # One stream for all its calls: libraries keep a workspace for each stream that they have seen.
+        self._stream = torch.cuda.Stream() if captures else None  # type: ignore[no-untyped-call]
 
     def __call__(self) -> None:
         """Do the work, or have the device do it."""
-        if not self._captures:
+        if self._stream is None:
             self._work()
         elif self._calls < WARM_UP_CALLS:
             self._calls += 1
-            side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             trunk = torch.cuda.current_stream()
-            side.wait_stream(trunk)
-            with torch.cuda.stream(side):
+            self._stream.wait_stream(trunk)
+            with torch.cuda.stream(self._stream):
                 self._work()
-            trunk.wait_stream(side)
+            trunk.wait_stream(self._stream)
         else:
             if self._graph is None:
                 self._graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(self._graph):
+                with torch.cuda.graph(self._graph, stream=self._stream):
                     self._work()
             self._graph.replay()
+
+
+class Turns:
+    """Has several populations work each on a stream of its own, so that none waits for another's update.
+
+    Whoever reads from them in between does it ``settled``.
+    """
+
+    def __init__(self, count: int, device: torch.device) -> None:
+        streams = count if device.type == "cuda" and count > 1 else 0
+        self._streams = [torch.cuda.Stream(device) for _ in range(streams)]  # type: ignore[no-untyped-call]
+        _synchronize(device)  # what was made before on another stream is there
+
+    def of(self, number: int) -> AbstractContextManager[None]:
+        """In its body the device works for population ``number``."""
+        return torch.cuda.stream(self._streams[number]) if self._streams else nullcontext()
+
+
+@contextmanager
+def settled(device: torch.device) -> Iterator[None]:
+    """The body finds all of the device's work done, and all that follows finds the body's done."""
+    _synchronize(device)
+    yield
+    _synchronize(device)
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

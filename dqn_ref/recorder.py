@@ -37,6 +37,7 @@ class MemberRecorder:
         self._best_mean = -math.inf
         self._iteration_returns: list[int] = []  # as returns, of this iteration
         self._updates = 0
+        self._closed = False
         self._raw, self._clipped, self._length = np.zeros((3, self._num_streams), np.int64)  # of the episodes in play
 
     def observe(self, tick: Tick) -> None:
@@ -109,14 +110,15 @@ class MemberRecorder:
 
     def end_iteration(self) -> None:
         """Write the online network, also as the best one if this iteration's full episodes scored highest so far."""
-        self._save_weights("last")
+        self.save_weights("last")
         if self._iteration_returns and np.mean(self._iteration_returns) > self._best_mean:
             self._best_mean = float(np.mean(self._iteration_returns))
             self.best_frames = self.frames_done
-            self._save_weights("best")
+            self.save_weights("best")
         self._iteration_returns.clear()
 
-    def _save_weights(self, which: str) -> None:
+    def save_weights(self, which: str) -> None:
+        """Write the online network as ``last`` or ``best``."""
         state = {name: value.contiguous() for name, value in self.learner.online.state_dict().items()}
         path = self.writer.folder / records.WEIGHTS[which]
         temporary = path.with_suffix(".tmp")
@@ -124,6 +126,9 @@ class MemberRecorder:
         os.replace(temporary, path)
 
     def close(self, status: str, error: str | None = None) -> None:
-        """End the record with ``status``."""
+        """End the record with ``status``, unless it has ended."""
+        if self._closed:
+            return
+        self._closed = True
         self._events.close()
         self.writer.close(status, self.frames_done, error)

@@ -78,7 +78,8 @@ class Replay:
         self.frames = torch.empty((slots, num_streams, 84, 84), dtype=torch.uint8, device=device)
         self.info = torch.zeros((self._ring, num_streams, 5), dtype=torch.float32, device=device)
         self._past = torch.arange(STACK - 1, -1, -1, device=device)  # [3, 2, 1, 0]
-        self._newest = torch.zeros((), dtype=torch.int64, device=device)  # for what is captured: a slot, not a number
+        # For what is captured: a slot, not a number. Of one element, because an index of none is read by the host.
+        self._newest = torch.zeros(1, dtype=torch.int64, device=device)
         self._upload_frame = Upload((num_streams, 84, 84), torch.uint8, device)
         self._upload_info = Upload((num_streams, 5), torch.float32, device)
         self._slot_of = np.zeros(capacity, np.int64)  # of each transition, by its number modulo capacity
@@ -139,7 +140,7 @@ class Replay:
 
     def newest_states(self) -> Tensor:
         """The states that the agents act in, [C, 4, 84, 84] u8."""
-        history = self.info[self._newest, :, HISTORY]  # [C]
+        history = self.info[self._newest, :, HISTORY][0]  # [C]
         back = self._past.expand(self.num_streams, STACK)  # [C, 4]
         stream = torch.arange(self.num_streams, device=self.frames.device)
         return self._stacks(self._newest - back, stream, history)

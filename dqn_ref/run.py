@@ -21,6 +21,7 @@ from dqn_ref.atari import check_game, rom_md5
 from dqn_ref.config import DQNConfig, Protocol, UserError
 from dqn_ref.device import check_memory, prepare_torch, select_device
 from dqn_ref.evaluate import evaluate, summary
+from dqn_ref.launch import settled
 from dqn_ref.network import NatureNetwork
 from dqn_ref.provenance import provenance
 from dqn_ref.recorder import MemberRecorder
@@ -75,6 +76,7 @@ def run_population(
     if halves is None:
         two_a_core = len(members) * config.streams_per_member >= 2 * (os.cpu_count() or 1)
         halves = 2 if device.type == "cuda" and two_a_core else 1
+    halves = min(halves, len(members))
     groups = list[_Group]()
     try:
         for first in range(halves):
@@ -84,13 +86,13 @@ def run_population(
         for group in groups:
             for recorder in group.recorders:
                 _evaluate_last_and_best(recorder, config, device)
+                recorder.close("finished")  # one by one: what is done is kept
     except KeyboardInterrupt:
         _close_all(groups, "interrupted", None)
         raise
     except BaseException:
         _close_all(groups, "failed", traceback.format_exc())
         raise
-    _close_all(groups, "finished", None)
 
 
 class _Group:
@@ -107,6 +109,7 @@ class _Group:
         members = [member for member, _ in runs]
         self.streams = make_streams(config, [member.game for member in members])
         num_actions = self.streams.num_actions[:: config.streams_per_member].tolist()
+        self.device = device
         self.population = make_population(config, members, num_actions, device)
         self.recorders = list[MemberRecorder]()
         self.held_out = False
@@ -131,28 +134,34 @@ def _train_measured(config: DQNConfig, groups: Sequence[_Group], report: Report)
             recorder.observe(tick)
         if not group.held_out and tick.agent_step >= config.replay_start_agent_steps:
             group.held_out = True
-            for recorder in group.recorders:
-                recorder.hold_out(config.heldout_states)
+            with settled(group.device):
+                for recorder in group.recorders:
+                    recorder.hold_out(config.heldout_states)
         frames = tick.agent_step * config.frames_per_agent_step
-        if frames % config.progress_frames == 0 or frames == config.total_frames:
+        due = frames // config.progress_frames > group.last_frames // config.progress_frames
+        if due or frames == config.total_frames:
             now = time.perf_counter()
             speed = (frames - group.last_frames) / (now - group.last_time)
             seconds = {part: value - group.last_seconds[part] for part, value in split.seconds.items()}
-            for recorder in group.recorders:
-                recorder.progress(tick, speed, seconds, now - start)
+            with settled(group.device):
+                for recorder in group.recorders:
+                    recorder.progress(tick, speed, seconds, now - start)
             group.last_frames, group.last_seconds, group.last_time = frames, dict(split.seconds), time.perf_counter()
             if group is groups[-1]:
                 report(_progress(frames, config, speed, [r for each in groups for r in each.recorders]))
         if tick.iteration_ended or frames == config.total_frames:
-            for recorder in group.recorders:
-                recorder.end_iteration()
+            with settled(group.device):
+                for recorder in group.recorders:
+                    recorder.end_iteration()
 
 
 def _evaluate_last_and_best(recorder: MemberRecorder, config: DQNConfig, device: torch.device) -> None:
     """The protocol's evaluation of the final network, and of the best one where that is another."""
     member = recorder.population.agents[recorder.number].member
     folder, evaluations = recorder.writer.folder, dict[str, dict[str, Any]]()
-    best_frames = recorder.best_frames or recorder.frames_done  # without a full episode no iteration is better
+    if recorder.best_frames is None:  # no iteration has a full episode, so none is better than the last
+        recorder.save_weights("best")
+    best_frames = recorder.best_frames or recorder.frames_done
     for weights, training_frames in (("last", recorder.frames_done), ("best", best_frames)):
         if weights == "best" and best_frames == recorder.frames_done:
             evaluations["best"] = {**evaluations["last"], "weights": "best"}  # the same network, the same games

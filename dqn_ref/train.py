@@ -19,10 +19,13 @@ from numpy.typing import NDArray
 from dqn_ref.agent import Agent, linear_epsilon
 from dqn_ref.atari import AtariStreams, Step
 from dqn_ref.config import DQNConfig
+from dqn_ref.launch import Turns
 from dqn_ref.learner import Learner
 from dqn_ref.population import Population
 from dqn_ref.replay import Replay
 from dqn_ref.seeds import Member
+
+END = object()  # of a loop
 
 
 @dataclass
@@ -108,18 +111,21 @@ def train_in_turns(
     """Train several populations, each on its streams; yields (which, tick).
 
     While the emulators of one play, the others store, act and launch their updates: with two streams a core, in
-    two halves, no core waits for a network. What each does, and in which order, is what it does alone.
+    two halves, no core waits for a choice of actions. What each does, and in which order, is what it does alone.
     """
+    turns = Turns(len(halves), halves[0][0].replay.frames.device)
     loops = [_loop(config, population, streams, split) for population, streams in halves]
     playing = list(range(len(loops)))
     while playing:
         for number in tuple(playing):
-            for tick in loops[number]:
-                if tick is None:  # its emulators are at work
+            while True:
+                with turns.of(number):
+                    tick = next(loops[number], END)
+                if tick is END:
+                    playing.remove(number)
+                if not isinstance(tick, Tick):  # its emulators are at work, or it is done
                     break
                 yield number, tick
-            else:
-                playing.remove(number)
 
 
 def _loop(config: DQNConfig, population: Population, streams: AtariStreams, split: TimeSplit) -> Iterator[Tick | None]:

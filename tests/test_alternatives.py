@@ -47,6 +47,11 @@ def test_an_alternative_is_off_in_the_reference_and_named_in_the_record_when_on(
         ({"loss_reduction": "max"}, "loss_reduction must be one of sum, mean, got 'max'"),
         ({"target_period_updates": 0}, "target_period_updates must be a whole number, at least 1, or None, got 0"),
         ({"target_period_updates": 2.5}, "target_period_updates must be a whole number, at least 1, or None, got 2.5"),
+        (
+            {"streams_per_member": 60_000, "total_frames": 240_000_000, "iteration_frames": 240_000},
+            r"streams_per_member \(60,000\) is above replay_start_agent_steps",
+        ),
+        ({"replay_capacity": 17_000_000}, "replay_capacity must be at most 16,000,000, got 17,000,000"),
         ({"fire_on_reset": 1}, "fire_on_reset must be true or false, got 1"),
     ],
 )

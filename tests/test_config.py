@@ -133,7 +133,6 @@ def test_what_is_shown_reads_back_as_the_same_frames(frames):
         ({"error_clip": 0.0}, "error_clip"),
         ({"total_frames": 1_000_002}, "total_frames"),
         ({"iteration_frames": 999_999}, "iteration_frames"),
-        ({"progress_frames": 50_001}, "progress_frames"),
         ({"total_frames": 999_996}, "one iteration"),
         ({"total_frames": 200_000, "iteration_frames": 4_000}, "warm-up"),
         ({"replay_capacity": 49_999}, "replay_capacity"),

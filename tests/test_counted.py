@@ -24,4 +24,5 @@ def test_estimates_by_hand():
     waited = 2e-3 - STEP_SECONDS
     assert estimate(heavy).frames_per_second == pytest.approx(16 * 16 / (4 * (STEP_SECONDS + ACTION_SECONDS) + waited))
     halves = Counted(32, 640, update_flop=int(25e12 * 5e-3), action_operations=20, upload_bytes=1, memory_bytes=1)
-    assert estimate(halves).share_of_playing == pytest.approx(8 * STEP_SECONDS / (5e-3 + 8 * ACTION_SECONDS))
+    period = 5e-3 + 2 * ACTION_SECONDS + 3 * 2 * STEP_SECONDS  # the device is slower in the step that learns
+    assert estimate(halves).share_of_playing == pytest.approx(8 * STEP_SECONDS / period)

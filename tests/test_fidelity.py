@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dqn_ref.__main__ import parse
 from dqn_ref.config import NATURE
 
 TESTS = Path(__file__).parent
@@ -50,3 +51,5 @@ def test_options_on_the_page_exist():
     options = set(re.findall(r"(--[a-z][a-z-]+)", table))
     assert len(options) >= 9
     assert {option.replace("--no-", "--") for option in options} <= fields
+    for row in re.findall(r"`(--.+?)` \|", table):  # as they stand there
+        assert parse(["train", "--game", "breakout", *row.split()]).config != NATURE.config

@@ -1,5 +1,7 @@
 """On a CUDA device: the same numbers as on the CPU, twice the same, and within the memory that is promised."""
 
+import gc
+
 import numpy as np
 import pytest
 import torch
@@ -97,8 +99,9 @@ def test_a_batch_holds_the_stacks_of_the_frames_stored(device):
 
 def trained(config: DQNConfig, members: list[Member], device: torch.device, capture: bool) -> list[torch.Tensor]:
     """The members' weights after a run, each as one vector."""
+    gc.collect()  # graphs of an earlier population go now, not while this one works
     streams = make_streams(config, [member.game for member in members])
-    plain = make_population(config, members, streams.num_actions.tolist(), device)
+    plain = make_population(config, members, streams.num_actions[:: config.streams_per_member].tolist(), device)
     population = Population(plain.agents, plain.replay, config.batch_size, capture=capture)
     for _ in train(config, population, streams, TimeSplit()):
         pass
@@ -120,6 +123,23 @@ def test_a_member_gets_in_a_population_what_it_gets_alone(device, tiny_config):
     together = trained(config, members, device, True)
     for member, weights in zip(members, together, strict=True):
         assert torch.equal(trained(config, [member], device, True)[0], weights)
+
+
+def test_halves_on_streams_of_their_own_give_what_each_member_gets_alone(device, tmp_path, tiny_config):
+    members = [Member("breakout", 0), Member("pong", 1), Member("seaquest", 2)]
+    config, found = tiny_config(batch_size=32), []
+    for halves in (1, 2):
+        folders = [tmp_path / str(halves) / member.name for member in members]
+        run_population(members, folders, CI, config, device_name=device.type, halves=halves)
+        found.append([(folder / "weights.safetensors").read_bytes() for folder in folders])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("changes", [{"streams_per_member": 4}, {"precision": "bfloat16"}], ids=str)
+def test_named_deviations_are_repeatable_too(device, tiny_config, changes):
+    config = tiny_config(batch_size=32, **changes)
+    first, second = (trained(config, [Member("breakout", 0)], device, True) for _ in range(2))
+    assert torch.equal(first[0], second[0])
 
 
 def test_a_member_of_the_papers_size_takes_at_most_7_3_gb(device):

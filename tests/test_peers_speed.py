@@ -156,6 +156,7 @@ def test_ours_does_what_it_is_told():
 
 def test_table_has_a_row_for_each_and_a_column_for_each_of_ours(result):
     result["machine"] = {"cpu": "A", "cores": 2}
+    result["source"] = {"commit": "0123456789abcdef", "dirty": True}
     assert markdown(result).splitlines() == [
         f"| agent steps/s while learning | median | lowest | highest | {OURS} : it | {SECOND} : it |",
         "|---|---:|---:|---:|---:|---:|",
@@ -165,7 +166,8 @@ def test_table_has_a_row_for_each_and_a_column_for_each_of_ours(result):
         f"| {PFRL} | 20.0 | 20.0 | 20.0 | **5.00** (2.50 to 5.00) | **10.00** (10.00 to 10.00) |",
         "",
         "Ratios round by round: median (lowest to highest). Measured on 2 cores of A, 2 threads, 3 x 100 agent "
-        f"steps in turn; torch 9.9, {SB3} 1.2, {PFRL} 1.2. Fastest peer: {SB3}.",
+        f"steps in turn; torch 9.9, {SB3} 1.2, {PFRL} 1.2. Fastest peer: {SB3}. "
+        "Source 0123456789 with uncommitted changes.",
         f"An agent step of {OURS}, in ms: network 2.50, learner 5.00, other 2.50.",
         f"An agent step of {SECOND}, in ms: network 1.25, learner 2.50, other 1.25.",
     ]

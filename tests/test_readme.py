@@ -2,6 +2,7 @@
 
 import configparser
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,9 @@ README = ROOT / "README.md"
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_generated_parts_are_what_the_results_say(page):
+    pinned = re.search(r"^torch==(.+)$", (ROOT / "constraints.txt").read_text(), re.M)[1]
+    if "generated: counted" in (ROOT / page).read_text() and version("torch").split("+")[0] != pinned:
+        pytest.skip("another PyTorch may need another number of operations")
     assert not update_page(ROOT / page, Store(ROOT / "results"), write=False)
 
 

@@ -165,6 +165,10 @@ def test_without_a_full_episode_the_last_network_is_the_best(tmp_path):
     assert {row["end"] for row in record.episodes()} == {"iteration_end"}
     last, best = record.evaluations
     assert best == {**last, "weights": "best"}
+    more = evaluate_folder(
+        tmp_path / "run", episodes=3, epsilon=0.05, max_frames=200, weights="best", device_name="cpu"
+    )
+    assert more["episodes"][:2] == last["episodes"]
 
 
 def test_weights_written_are_what_training_made_of_the_first(finished):
@@ -248,6 +252,39 @@ def test_halves_that_take_turns_get_what_each_member_gets_alone(finished, tmp_pa
         rows = RunRecord.read(folder).progress()
         assert [row["updates"] for row in rows] == [0, 14, 29, 44]
         assert all(0 < row["emulator_seconds"] + row["learner_seconds"] < row["wall_seconds"] for row in rows)
+
+
+def test_several_streams_of_a_member_are_recorded_as_one_run(tmp_path):
+    """Every frame of every stream belongs to one episode, and the schedule counts the member's agent steps."""
+    run(tmp_path / "run", tiny(streams_per_member=4, progress_frames=200))
+    record = RunRecord.read(tmp_path / "run")
+    assert sum(row["length_frames"] for row in record.episodes()) == record.frames_done == 960
+    assert sum(row["end"] == "iteration_end" for row in record.episodes()) in range(1, 9)
+    rows = record.progress()
+    assert [row["frames"] for row in rows] == [208, 400, 608, 800, 960]  # a step of all is 16 frames
+    assert rows[-1]["updates"] == 44
+    assert record.overrides["streams_per_member"] == 4
+
+
+def test_there_are_no_more_halves_than_members(tmp_path):
+    run(tmp_path / "run", tiny(total_frames=480), halves=2)
+    assert RunRecord.read(tmp_path / "run").status == "finished"
+
+
+def test_a_member_that_is_evaluated_is_kept_when_the_next_one_fails(tmp_path, monkeypatch):
+    evaluate, calls = module.evaluate, []
+
+    def second_fails(values, member, **options):
+        calls.append(member)
+        if member == PONG:
+            raise RuntimeError("no evaluation today")
+        return evaluate(values, member, **options)
+
+    monkeypatch.setattr(module, "evaluate", second_fails)
+    folders = [tmp_path / "first", tmp_path / "second"]
+    with pytest.raises(RuntimeError):
+        run_population([BREAKOUT, PONG], folders, CI, tiny(total_frames=480), device_name="cpu")
+    assert [RunRecord.read(folder).status for folder in folders] == ["finished", "failed"]
 
 
 def test_the_number_of_emulator_threads_changes_nothing(tmp_path, monkeypatch):

@@ -115,17 +115,19 @@ def estimate(counted: Counted) -> Estimate:
 
     Branches run side by side, so a graph takes at least one member's chain of kernels, and at least the
     arithmetic of all. With at most a stream a core an update hides behind one step of the emulators, and
-    what is longer is waited for. With two streams a core the halves take turns, and the slower of emulators
-    and device sets the pace.
+    what is longer is waited for. With two streams a core the halves take turns: choices of actions hide
+    behind the other half's emulators, but both halves learn at the same step, whose length is the slower
+    of emulators and device.
     """
     config = NATURE.config
     chain = counted.update_operations / counted.members * KERNEL_SECONDS
     update = max(chain, counted.update_flop * FLOP_SECONDS)
     steps = config.update_period_agent_steps
     streams_a_core = max(1.0, counted.members / CORES)
-    playing = steps * STEP_SECONDS * streams_a_core
+    step = STEP_SECONDS * streams_a_core
+    playing = steps * step
     if streams_a_core >= 2:
-        period = max(playing, update + 2 * steps * ACTION_SECONDS)
+        period = max(step, update + 2 * ACTION_SECONDS) + (steps - 1) * max(step, 2 * ACTION_SECONDS)
     else:
         period = playing + steps * ACTION_SECONDS + max(0.0, update - STEP_SECONDS)
     frames = counted.members * steps * config.frames_per_agent_step

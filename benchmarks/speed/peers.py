@@ -168,7 +168,7 @@ def markdown(result: dict[str, Any]) -> str:
             it = each.get(name)
             row += f" **{it['median']:.2f}** ({it['lowest']:.2f} to {it['highest']:.2f}) |" if it else " |"
         lines.append(row)
-    where, versions = result["machine"], result["versions"]
+    where, versions, source = result["machine"], result["versions"], result["source"]
     first = next(iter(versions.values()))
     libraries = [f"torch {first['torch']}"]
     libraries += [f"{name} {found[name]}" for name, found in versions.items() if name in found]
@@ -176,7 +176,8 @@ def markdown(result: dict[str, Any]) -> str:
         "",
         f"Ratios round by round: median (lowest to highest). Measured on {machine_words(where)}, "
         f"{result['threads']} threads, {result['rounds']} x {result['agent_steps_per_measurement']:,} agent steps "
-        f"in turn; {', '.join(libraries)}. Fastest peer: {result['best_peer']}.",
+        f"in turn; {', '.join(libraries)}. Fastest peer: {result['best_peer']}. Source {source['commit'][:10]}"
+        f"{' with uncommitted changes' if source['dirty'] else ''}.",
     ]
     for name, split in result["milliseconds_per_agent_step"].items():
         parts = ", ".join(f"{part} {milliseconds:.2f}" for part, milliseconds in split.items())
