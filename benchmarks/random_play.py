@@ -64,7 +64,7 @@ class Played:
 
 def play(game: str, policy: str, episodes: int) -> Played:
     """Play ``episodes`` full episodes of ``game`` (seed 0 is a training seed too, but its streams are others)."""
-    import torch  # only where it is played: the pages are written without it
+    import torch  # slow to import, and only needed where it is played
 
     from dqn_ref.atari import AtariStreams
     from dqn_ref.evaluate import evaluate
