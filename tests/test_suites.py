@@ -3,7 +3,7 @@ from ale_py import roms
 
 from benchmarks.protocols import PROTOCOLS, suite_protocol
 from benchmarks.reference import human_and_random
-from benchmarks.suites import SUITES, suite_games
+from benchmarks.suites import SUITES, game_named, suite_games
 from dqn_ref import config
 from dqn_ref.config import CI, NATURE, UserError
 
@@ -66,3 +66,40 @@ def test_every_planned_budget_is_one_that_the_protocol_can_run(name):
         config.dataclasses.replace(known.protocol.config, total_frames=frames)  # raises where it cannot
     assert known.protocol.config.total_frames in known.planned_frames
     assert known.default_seeds >= 2  # one seed allows no interval
+
+
+# ---------------------------------------------------------------------- names of games
+
+
+@pytest.mark.parametrize(
+    ("name", "game"),
+    [
+        ("breakout", "breakout"), ("Breakout", "breakout"), ("ALE/Breakout-v5", "breakout"),
+        ("BreakoutNoFrameskip-v4", "breakout"), ("BreakoutDeterministic-v0", "breakout"), ("Breakout-v4", "breakout"),
+        ("Breakout-ram-v4", "breakout"), ("Breakout-ramNoFrameskip-v4", "breakout"), ("atari_breakout", None),
+        ("UpNDown", "up_n_down"), ("up_n_down", "up_n_down"), ("Up'n Down", "up_n_down"), ("Q*Bert", "qbert"),
+        ("RiverRaid", "riverraid"), ("Riverraid", "riverraid"), ("River Raid", "riverraid"), ("H.E.R.O.", "hero"),
+        ("James Bond", "jamesbond"), ("JamesbondNoFrameskip-v4", "jamesbond"), ("Ms. Pac-Man", "ms_pacman"),
+        ("YarsRevenge", "yars_revenge"), ("Yar's Revenge", "yars_revenge"), ("battlezone", "battle_zone"),
+        ("ALE/KungFuMaster-v5", "kung_fu_master"), ("NameThisGameNoFrameskip-v4", "name_this_game"),
+        ("video_pinball", "video_pinball"), ("Centipede", "centipede"), ("", None), ("Breakou", None), ("tetris", None),
+    ],
+)  # fmt: skip
+def test_a_game_is_known_in_every_common_spelling(name, game):
+    if game:
+        assert game_named(name) == game
+    else:
+        with pytest.raises(UserError, match="none of the 57"):
+            game_named(name)
+
+
+def test_every_spelling_of_every_game_is_that_game():
+    for game in human_and_random():
+        camel = "".join(part.capitalize() for part in game.split("_"))
+        for name in (game, camel, f"ALE/{camel}-v5", f"{camel}NoFrameskip-v4", camel.upper(), game.replace("_", " ")):
+            assert game_named(name) == game
+
+
+def test_a_slip_of_the_pen_is_told_what_was_meant():
+    with pytest.raises(UserError, match="Did you mean breakout"):
+        game_named("ALE/Brekout-v5")
