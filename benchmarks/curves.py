@@ -31,6 +31,8 @@ class Measurement:
     """Cap of an episode, in frames."""
     life_loss_ends_episode: bool | None = None
     """Whether a return is that of one life only."""
+    best_network: bool | None = None
+    """Whether the best network of the run was scored, not the one that the budget ended with."""
 
     def words(self) -> str:
         """All of it in a line; what is not known is said to be."""
@@ -58,6 +60,7 @@ _NAMES = {
     "sticky_action_probability": "sticky actions",
     "max_frames": "cap of an episode",
     "life_loss_ends_episode": "what a life loss does",
+    "best_network": "which network",
 }
 _WORDS: dict[str, Callable[[Any], str]] = {
     "returns": lambda value: f"{value} returns",
@@ -65,6 +68,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "sticky_action_probability": lambda value: f"sticky actions {value:g}" if value else "no sticky actions",
     "max_frames": lambda value: f"at most {value:,} frames an episode",
     "life_loss_ends_episode": lambda value: "returns of one life" if value else "returns of whole games",
+    "best_network": lambda value: "best network of the run" if value else "network at the budget",
 }
 
 

@@ -1,4 +1,4 @@
-"""Published figures, each with its source (data/SOURCES.md)."""
+"""Published figures, each with its source (data/SOURCES.md). The only room that reads data/."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import csv
 import functools
 from dataclasses import dataclass
 from importlib import resources
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dqn_ref.config import UserError
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,26 @@ class Anchors:
         return (score - self.random) / (self.human - self.random)
 
 
+@dataclass(frozen=True)
+class NatureScore:
+    """A row of Extended Data Table 2: raw scores of one game."""
+
+    random: float
+    best_linear_learner: float
+    contingency_sarsa: float
+    human: float
+    dqn: float
+    dqn_std: float  # over 30 evaluation episodes of one network, not over seeds
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Games of which the log-scores predict the median over 57 games (Aitchison et al. 2022)."""
+
+    coefficients: MappingProxyType[str, float]  # by game
+    relative_error: float  # of the prediction, in the authors' cross-validation
+
+
 def _rows(name: str) -> list[dict[str, str]]:
     text = resources.files("benchmarks").joinpath("data", name).read_text()
     return list(csv.DictReader(text.splitlines()))
@@ -35,18 +58,59 @@ def human_and_random() -> dict[str, Anchors]:
 
 
 @functools.cache
-def published_scores(source: str, frames_millions: int, games: tuple[str, ...]) -> NDArray[np.float64]:
-    """Human-normalised scores [seeds, games] of a published DQN at a budget.
+def nature_scores() -> dict[str, NatureScore]:
+    """The paper's own table, 49 games; Phoenix is not among them (Mnih et al. 2015, Extended Data Table 2)."""
+    columns = tuple(NatureScore.__dataclass_fields__)
+    return {
+        row["game"]: NatureScore(**{column: float(row[column]) for column in columns})
+        for row in _rows("nature_dqn_extended_data_table2.csv")
+    }
+
+
+@functools.cache
+def published_points() -> dict[str, dict[str, dict[int, dict[int, float]]]]:
+    """Raw scores of published DQNs by source, game, seed and frames."""
+    found: dict[str, dict[str, dict[int, dict[int, float]]]] = {}
+    for row in _rows("published_dqn_scores.csv"):
+        frames = int(row["frames_millions"]) * 1_000_000
+        seeds = found.setdefault(row["source"], {}).setdefault(row["game"], {})
+        seeds.setdefault(int(row["seed"]), {})[frames] = float(row["score"])
+    return found
+
+
+@functools.cache
+def final_scores() -> dict[str, dict[str, float]]:
+    """Published final raw scores of DQNs on the games of Atari-10, by source; a game that one lacks is absent."""
+    return {
+        row["source"]: {game: float(score) for game, score in row.items() if game != "source" and score}
+        for row in _rows("published_atari10_final_scores.csv")
+    }
+
+
+@functools.cache
+def dqn_zoo_median(agent: str = "dqn") -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """DQN Zoo's median human-normalised score over 57 games: frames [T], scores [T] (1 is human).
 
     Raises:
-        KeyError: the source lacks one of the games or the budget.
+        UserError: no curve of that agent.
     """
-    found: dict[str, dict[int, float]] = {game: {} for game in games}
-    for row in _rows("published_dqn_scores.csv"):
-        if row["source"] == source and row["game"] in found and int(row["frames_millions"]) == frames_millions:
-            score = human_and_random()[row["game"]].normalise(float(row["score"]))
-            found[row["game"]][int(row["seed"])] = score
-    seeds = sorted(set.union(*(set(of_game) for of_game in found.values())))
-    if not seeds:
-        raise KeyError(f"{source} at {frames_millions}M")
-    return np.array([[found[game][seed] for game in games] for seed in seeds])
+    rows = [row for row in _rows("dqn_zoo_median_curve_from_svg.csv") if row["agent"] == agent]
+    if not rows:
+        raise UserError(f"DQN Zoo has no curve of {agent!r}.")
+    frames = np.array([int(row["frames_millions"]) * 1_000_000 for row in rows], np.int64)
+    return frames, np.array([float(row["median_hns_percent_smoothed"]) for row in rows]) / 100
+
+
+@functools.cache
+def subset(suite: str) -> Subset | None:
+    """Coefficients of ``atari1``, ``atari3``, ``atari5`` or ``atari10``; None for another set of games."""
+    by_letters = {game.replace("_", ""): game for game in human_and_random()}
+    rows = [
+        row
+        for row in _rows("atari5_subsets_coefficients.csv")
+        if row["subset"].replace("_", "").lower() == suite and row["game"] in by_letters
+    ]
+    if not rows:
+        return None
+    coefficients = {by_letters[row["game"]]: float(row["coef_published_in_author_repo"]) for row in rows}
+    return Subset(MappingProxyType(coefficients), float(rows[0]["rel_err_pct_published"]) / 100)

@@ -8,10 +8,12 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.costs import Costs, format_seconds
-from benchmarks.reference import human_and_random, published_scores
+from benchmarks.reference import human_and_random
 from benchmarks.runner import Matrix
 from benchmarks.scores import ScoreMatrix
+from benchmarks.sources import published
 from benchmarks.statistics import AGGREGATES, Interval, aggregates, coverage_note
+from benchmarks.suites import suite_games
 from dqn_ref.config import UserError, format_frames
 
 PUBLISHED = "dopamine-dqn-rmsprop-2018"
@@ -116,12 +118,12 @@ def _nature_words(report: ScoreReport) -> str:
     millions = report.matrix.frames // 1_000_000
     try:
         published = _published_words(millions)
-    except (KeyError, UserError):
+    except UserError:
         published = "no published figure is stored for this budget"
     return f"To compare with: {published} (training returns, sticky actions; a different protocol)."
 
 
 def _published_words(millions: int) -> str:
-    scores = published_scores(PUBLISHED, millions, Matrix.of("atari10", "ci").games)
+    scores = published(PUBLISHED).at(millions * 1_000_000, suite_games("atari10"))
     iqm = AGGREGATES["IQM"](scores)
     return f"a published DQN's IQM over Atari-10 is {iqm:.3f} at {millions}M frames ({PUBLISHED}, {len(scores)} seeds)"

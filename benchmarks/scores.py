@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.curves import Curves, Measurement, averaged, training_points
 from benchmarks.reference import human_and_random
 from benchmarks.store import Cell
-from dqn_ref.config import UserError
+from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.records import RunRecord
 
 
@@ -85,3 +86,66 @@ def score_matrix(games: Sequence[str], cells: Sequence[Cell], weights: str = "la
     if len(settings) > 1:
         raise UserError(f"Runs of different protocols or budgets cannot be aggregated: {sorted(settings)}.")
     return ScoreMatrix(tuple(games), raw, tuple(missing), weights)
+
+
+# ---------------------------------------------------------------------- as curves, to compare with others'
+
+
+def evaluation_measurement(config: DQNConfig, weights: str = "last") -> Measurement:
+    """How the protocol's own evaluation measures a score."""
+    return Measurement(
+        returns="evaluation",
+        epsilon=config.evaluation_epsilon,
+        sticky_action_probability=config.sticky_action_probability,
+        max_frames=config.evaluation_max_frames,
+        life_loss_ends_episode=False,
+        best_network=weights == "best",
+    )
+
+
+def evaluation_curves(name: str, scores: ScoreMatrix, config: DQNConfig) -> Curves:
+    """The scores as curves of one point: what was measured after ``config.total_frames``.
+
+    Raises:
+        UserError: a cell is missing.
+    """
+    scores.matrix()
+    raw = {game: {seed: np.array([score]) for seed, score in scores.raw[game].items()} for game in scores.games}
+    return Curves(name, evaluation_measurement(config, scores.weights), np.array([config.total_frames]), raw)
+
+
+def training_curves(name: str, records: Sequence[RunRecord]) -> Curves:
+    """Training returns of finished runs of one setting, made into scores as published ones are (``curves.averaged``).
+
+    Raises:
+        UserError: no run, a run is there twice, or the runs are of different settings.
+    """
+    if not records:
+        raise UserError(f"{name} holds no finished run.")
+    config = records[0].config
+    raw: dict[str, dict[int, NDArray[np.float64]]] = {}
+    frames = np.empty(0, np.int64)
+    for record in records:
+        if record.config != config:
+            raise UserError(f"{record.folder} was run with another configuration than {records[0].folder}.")
+        seeds = raw.setdefault(record.member.game, {})
+        if record.member.seed in seeds:
+            raise UserError(f"{record.member.game} seed {record.member.seed} is there twice; a seed counts once.")
+        frames, points = training_points(*full_episodes(record), config.total_frames)
+        seeds[record.member.seed] = averaged(points)
+    measured = Measurement(
+        returns="training",
+        epsilon=config.epsilon_end,
+        sticky_action_probability=config.sticky_action_probability,
+        max_frames=config.max_episode_frames,
+        life_loss_ends_episode=False,
+        best_network=False,
+    )
+    return Curves(name, measured, frames, raw)
+
+
+def full_episodes(record: RunRecord) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Ends in frames and raw returns [N] of the run's episodes, without those that an iteration's end cut."""
+    rows = [row for row in record.episodes() if row["end"] != "iteration_end"]
+    ends = np.array([row["frame"] for row in rows], np.int64)
+    return ends, np.array([row["raw_return"] for row in rows], np.float64)

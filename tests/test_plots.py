@@ -153,7 +153,7 @@ def test_intervals_are_drawn_from_their_low_to_their_high_end():
     texts = {round(text.get_position()[1]): text.get_text() for text in axis.texts if text.get_position()[0] == -0.02}
     drawn = {texts[round(bar.get_y() + bar.get_height() / 2)]: (bar.get_x(), bar.get_x() + bar.get_width())
              for bar in axis.patches}  # fmt: skip
-    assert set(drawn) == {"IQM", "median", "mean"}
+    assert set(drawn) == {"IQM", "median", "mean", "optimality gap"}
     for name, ends in drawn.items():
         assert ends == pytest.approx((expected[name].low, expected[name].high))
 

@@ -4,9 +4,11 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from benchmarks.reference import Anchors, human_and_random, published_scores
+from benchmarks.reference import Anchors, human_and_random
+from benchmarks.sources import published
 from benchmarks.statistics import AGGREGATES
 from benchmarks.suites import suite_games
+from dqn_ref.config import UserError
 
 RMSPROP, ADAM, NNABLA = "dopamine-dqn-rmsprop-2018", "dopamine-dqn-adam-mse-2021", "nnabla-rl-dqn"
 BUDGETS = (1, 5, 10, 20, 40, 100, 200)
@@ -66,18 +68,18 @@ def test_every_human_plays_better_than_random():
     ],
 )
 def test_iqm_over_atari10_is_the_published_tables(source, expected):
-    found = [AGGREGATES["IQM"](published_scores(source, millions, GAMES)) for millions in BUDGETS]
+    found = [AGGREGATES["IQM"](published(source).at(millions * 1_000_000, GAMES)) for millions in BUDGETS]
     assert [round(float(iqm), 3) for iqm in found] == list(expected)
 
 
 def test_iqm_over_the_nine_games_of_nnabla_is_the_published_tables():
     games = tuple(game for game in GAMES if game != "phoenix")
-    found = [AGGREGATES["IQM"](published_scores(NNABLA, millions, games)) for millions in BUDGETS]
+    found = [AGGREGATES["IQM"](published(NNABLA).at(millions * 1_000_000, games)) for millions in BUDGETS]
     assert [round(float(iqm), 3) for iqm in found] == [0.002, 0.032, 0.091, 0.110, 0.199, 0.400, 0.388]
 
 
 def test_rows_are_seeds_and_columns_are_games_in_the_order_asked_for():
-    scores = published_scores(RMSPROP, 10, ("qbert", "amidar"))
+    scores = published(RMSPROP).at(10_000_000, ("qbert", "amidar"))
     assert scores.shape == (5, 2)
     qbert = human_and_random()["qbert"]
     by_seed = {
@@ -86,7 +88,7 @@ def test_rows_are_seeds_and_columns_are_games_in_the_order_asked_for():
         if (row["source"], row["game"], row["frames_millions"]) == (RMSPROP, "qbert", "10")
     }
     np.testing.assert_array_equal(scores[:, 0], [by_seed[seed] for seed in sorted(by_seed)])
-    np.testing.assert_array_equal(scores[:, ::-1], published_scores(RMSPROP, 10, ("amidar", "qbert")))
+    np.testing.assert_array_equal(scores[:, ::-1], published(RMSPROP).at(10_000_000, ("amidar", "qbert")))
 
 
 @pytest.mark.parametrize(
@@ -98,8 +100,8 @@ def test_rows_are_seeds_and_columns_are_games_in_the_order_asked_for():
     ],
 )
 def test_a_figure_that_was_never_published_is_no_number(source, millions, games):
-    with pytest.raises(KeyError):
-        published_scores(source, millions, games)
+    with pytest.raises(UserError):
+        published(source).at(millions * 1_000_000, games)
 
 
 def test_no_published_cell_is_there_twice():

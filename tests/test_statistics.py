@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from benchmarks.reference import published_scores
+from benchmarks.sources import published
 from benchmarks.statistics import AGGREGATES, FEW_SEEDS, _aggregates, aggregates, coverage_note, performance_profile
 from benchmarks.suites import suite_games
 
@@ -97,8 +97,8 @@ def test_seeds_are_resampled_within_games():
 
 
 def test_a_transposed_matrix_gives_another_interval_for_the_same_iqm():
-    published = published_scores("dopamine-dqn-rmsprop-2018", 40, ATARI10)  # [5, 10]
-    right, wrong = (aggregates(x, FEW_REPETITIONS)["IQM"] for x in (published, published.T.copy()))
+    scores = published("dopamine-dqn-rmsprop-2018").at(40_000_000, ATARI10)  # [5, 10]
+    right, wrong = (aggregates(x, FEW_REPETITIONS)["IQM"] for x in (scores, scores.T.copy()))
     assert right.point == pytest.approx(wrong.point)
     assert abs((wrong.high - wrong.low) / (right.high - right.low) - 1) > 0.2
 
@@ -115,12 +115,12 @@ def test_intervals_are_percentiles_of_every_possible_resample():
 
 
 def test_an_interval_agrees_with_a_bootstrap_written_out_here():
-    published = published_scores("dopamine-dqn-rmsprop-2018", 40, ATARI10)
+    scores = published("dopamine-dqn-rmsprop-2018").at(40_000_000, ATARI10)
     draw = np.random.default_rng(1)
-    rows = draw.integers(len(published), size=(2_000, *published.shape))  # [R, seeds, games]
-    flat = np.sort(np.take_along_axis(published[None], rows, axis=1).reshape(2_000, -1))
+    rows = draw.integers(len(scores), size=(2_000, *scores.shape))  # [R, seeds, games]
+    flat = np.sort(np.take_along_axis(scores[None], rows, axis=1).reshape(2_000, -1))
     low, high = np.percentile(flat[:, 12:38].mean(axis=1), [2.5, 97.5])  # 50 scores, 12 cut at each end
-    interval = aggregates(published, 2_000)["IQM"]
+    interval = aggregates(scores, 2_000)["IQM"]
     assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.07 * (high - low))
 
 
@@ -182,13 +182,13 @@ def test_the_band_of_a_profile_is_reproducible_and_holds_it(scores):
 
 def coverage(seeds, experiments, repetitions=100):
     """How often the interval of ``seeds`` published seeds, drawn per game, holds the IQM of all five."""
-    published = published_scores("dopamine-dqn-rmsprop-2018", 40, ATARI10)
-    truth = AGGREGATES["IQM"](published)
+    scores = published("dopamine-dqn-rmsprop-2018").at(40_000_000, ATARI10)
+    truth = AGGREGATES["IQM"](scores)
     draw = np.random.default_rng(0)
     held = 0
     for _ in range(experiments):
-        rows = draw.integers(len(published), size=(seeds, len(ATARI10)))
-        interval = aggregates(np.take_along_axis(published, rows, axis=0), repetitions)["IQM"]
+        rows = draw.integers(len(scores), size=(seeds, len(ATARI10)))
+        interval = aggregates(np.take_along_axis(scores, rows, axis=0), repetitions)["IQM"]
         held += interval.low <= truth <= interval.high
     return held
 
