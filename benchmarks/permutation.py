@@ -70,13 +70,11 @@ def permutation_test(
 
 def _all_orders(runs: int, m: int, games: int) -> NDArray[np.int64]:
     """Every choice of ``m`` of the runs in every game, the chosen ones first."""
-    of_game = [
-        [*chosen, *(run for run in range(runs) if run not in chosen)]
-        for chosen in itertools.combinations(range(runs), m)
-    ]
-    combinations = itertools.product(range(len(of_game)), repeat=games)
-    table = np.array(of_game)  # [C, m + n]
-    return table[np.array(list(combinations))].transpose(0, 2, 1)
+    everyone = range(runs)
+    of_game = [[*chosen, *sorted(set(everyone) - set(chosen))] for chosen in itertools.combinations(everyone, m)]
+    choices = np.array(list(itertools.product(range(len(of_game)), repeat=games)), np.int64)  # [R, games]
+    orders: NDArray[np.int64] = np.array(of_game, np.int64)[choices].transpose(0, 2, 1)
+    return orders
 
 
 def _drawn_orders(runs: int, games: int, count: int, seed: int) -> Iterator[NDArray[np.int64]]:

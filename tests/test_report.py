@@ -84,7 +84,7 @@ def test_rows_worked_by_hand(report):
 
 
 def test_aggregates_worked_by_hand(report):
-    """Six scores -0.5 0 0.5 0.5 1 2: IQM cuts one at each end; the games' means are 0.25 0.75 0.75; 1 and 2 lack nothing."""
+    """Six scores -0.5 0 0.5 0.5 1 2: IQM cuts one at each end; the games' means are 0.25 0.75 0.75."""
     found = report().aggregates
     assert found["IQM"].point == pytest.approx((0 + 0.5 + 0.5 + 1) / 4)
     assert found["median"].point == pytest.approx(0.75)
