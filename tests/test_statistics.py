@@ -4,10 +4,26 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from rliable import metrics
 from scipy.stats import binomtest
 
 from benchmarks.sources import published
-from benchmarks.statistics import AGGREGATES, FEW_SEEDS, _aggregates, aggregates, coverage_note, performance_profile
+from benchmarks.statistics import (
+    AGGREGATES,
+    FEW_SEEDS,
+    _aggregates,
+    aggregates,
+    coverage_note,
+    iqm_difference,
+    performance_profile,
+    predicted_median,
+    prediction_note,
+    probability_of_improvement,
+    sample_efficiency,
+)
 from benchmarks.suites import suite_games
 
 ATARI10 = suite_games("atari10")
@@ -211,3 +227,128 @@ def test_few_seeds_come_with_a_warning_that_names_their_number(seeds):
 def test_one_seed_says_that_there_is_no_interval_and_many_say_nothing():
     assert coverage_note(1) == "One seed allows no interval."
     assert coverage_note(FEW_SEEDS) == coverage_note(100) == ""
+
+
+# ---------------------------------------------------------------------- against rliable's own
+
+
+@given(
+    arrays(
+        np.float64,
+        array_shapes(min_dims=2, max_dims=2, max_side=9),
+        elements=st.integers(-400, 400).map(lambda n: n / 64),
+    )
+)
+def test_aggregates_are_rliables(scores):
+    of_rliable = {
+        "IQM": metrics.aggregate_iqm, "median": metrics.aggregate_median, "mean": metrics.aggregate_mean,
+        "optimality gap": metrics.aggregate_optimality_gap,
+    }  # fmt: skip
+    assert list(of_rliable) == list(AGGREGATES)
+    for name, function in of_rliable.items():
+        assert AGGREGATES[name](scores) == pytest.approx(function(scores), abs=1e-12)
+
+
+@given(st.data())
+def test_the_probability_of_improvement_is_rliables(data):
+    games = data.draw(st.integers(1, 4))
+    elements = st.integers(0, 4).map(float)  # few values, so that runs tie
+    first, second = (
+        data.draw(arrays(np.float64, (data.draw(st.integers(1, 4)), games), elements=elements)) for _ in range(2)
+    )
+    found = probability_of_improvement(first, second, repetitions=2)
+    assert found.average.point == pytest.approx(metrics.probability_of_improvement(first, second))
+
+
+# ---------------------------------------------------------------------- two sets of runs
+
+
+def test_probability_of_improvement_worked_by_hand():
+    """Game 1: pairs 3>1, 3>2, 1=1, 1<2: 2.5 of 4. Game 2: all four above."""
+    found = probability_of_improvement(np.array([[3.0, 9.0], [1.0, 8.0]]), np.array([[1.0, 0.0], [2.0, 1.0]]), 50)
+    np.testing.assert_allclose(found.by_game, [2.5 / 4, 1.0])
+    assert found.average.point == pytest.approx((0.625 + 1) / 2)
+    assert found.average.low <= found.average.point <= found.average.high
+
+
+def test_a_difference_of_iqms_worked_by_hand():
+    """Of 0 1 2 30 the middle two are 1 and 2; of 5 5 5 5 they are 5."""
+    found = iqm_difference(np.array([[0.0, 1.0], [2.0, 30.0]]), np.full((2, 2), 5.0), 100)
+    assert found.point == pytest.approx(1.5 - 5)
+    assert found.low <= found.point <= found.high
+
+
+def test_a_difference_may_have_unequal_numbers_of_seeds_but_not_other_games(scores):
+    assert iqm_difference(scores, scores[:2], 20).low is not None
+    for compare in (iqm_difference, probability_of_improvement):
+        with pytest.raises(ValueError, match="same games"):
+            compare(scores, scores[:, :3], 20)
+
+
+@pytest.mark.parametrize("compare", [iqm_difference, probability_of_improvement])
+def test_comparisons_are_reproducible_and_one_seed_has_no_interval(compare, scores):
+    better = scores + np.random.default_rng(1).random(scores.shape)
+    first = compare(better, scores, 50)
+    np.random.seed(3)
+    second = compare(better, scores, 50)
+    intervals = [getattr(each, "average", each) for each in (first, second)]
+    assert intervals[0] == intervals[1]
+    alone = compare(better[:1], scores, 50)
+    assert getattr(alone, "average", alone).low is None
+
+
+# ---------------------------------------------------------------------- over training
+
+
+def test_sample_efficiency_is_the_aggregate_of_each_budget(scores):
+    curve = np.stack([scores, scores * 2, scores - 5], axis=2)
+    points, band = sample_efficiency(curve, repetitions=50)
+    np.testing.assert_allclose(points, [AGGREGATES["IQM"](curve[..., budget]) for budget in range(3)])
+    assert band.shape == (2, 3)
+    assert (band[0] < points).all()
+    assert (points < band[1]).all()
+    np.testing.assert_array_equal(sample_efficiency(curve, repetitions=50)[1], band)
+    assert sample_efficiency(curve[:1])[1] is None
+
+
+def test_sample_efficiency_of_published_runs_is_the_published_table():
+    rmsprop = published("dopamine-dqn-rmsprop-2018")
+    points, _ = sample_efficiency(rmsprop.normalised(ATARI10, rmsprop.seeds(ATARI10)), repetitions=2)
+    at = dict(zip(rmsprop.frames.tolist(), points, strict=True))
+    found = [round(float(at[m * 1_000_000]), 3) for m in (1, 5, 10, 20, 40, 100, 200)]
+    assert found == [0.006, 0.029, 0.113, 0.223, 0.425, 0.614, 0.664]
+
+
+@pytest.mark.parametrize("bad", [np.zeros((2, 3)), np.full((2, 3, 1), np.nan), np.zeros((2, 0, 3))])
+def test_what_is_no_curve_is_refused(bad):
+    with pytest.raises(ValueError, match="budgets"):
+        sample_efficiency(bad)
+
+
+# ---------------------------------------------------------------------- the median over 57 games
+
+
+def test_the_predicted_median_worked_by_hand():
+    """Atari-1 is Name This Game alone: 10^(c log10(1 + 150)) - 1 percent, c = 0.99759."""
+    games = ("name_this_game",)
+    predicted = predicted_median(np.array([[1.0], [2.0]]), games, "atari1")
+    assert predicted == pytest.approx((151**0.9975883300775931 - 1) / 100)
+
+
+def test_a_game_below_random_counts_as_random():
+    worse, random = (predicted_median(np.full((2, 10), score), ATARI10, "atari10") for score in (-0.5, 0.0))
+    assert worse == random == 0.0
+
+
+def test_the_order_of_the_games_does_not_matter():
+    scores = published("dopamine-dqn-rmsprop-2018").at(200_000_000, ATARI10)
+    forwards = predicted_median(scores, ATARI10, "atari10")
+    assert predicted_median(scores[:, ::-1], ATARI10[::-1], "atari10") == pytest.approx(forwards)
+    assert 0.5 < forwards < 1.0  # the median over all games of this agent is near the human's
+
+
+def test_the_prediction_comes_with_its_error_and_only_where_there_is_one():
+    assert "7.2%" in prediction_note("atari10")
+    assert "10.4%" in prediction_note("atari5")
+    assert predicted_median(np.zeros((1, 57)), suite_games("atari57"), "atari57") is None
+    assert prediction_note("atari57") == ""
