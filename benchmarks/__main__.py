@@ -1,4 +1,4 @@
-"""python -m benchmarks bench | plan | run | status | scores | plot | baseline | random-play | readme"""
+"""python -m benchmarks bench | plan | run | status | scores | plot | baseline ... | random-play | readme"""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ import tyro
 from rich.console import Console
 
 from benchmarks.arguments import (
-    Baseline,
+    BaselineCreate,
+    BaselineList,
+    BaselinePromote,
+    BaselineShow,
     Bench,
     Common,
     Plan,
@@ -176,15 +179,49 @@ def _nature_at_once(matrix: Matrix, device: str) -> int:
     return runs_at_once(nature.config, len(nature.members), _device(device))
 
 
-def baseline(arguments: Baseline) -> int:
-    """Store the baseline."""
-    from benchmarks.scores import score_matrix
+def baseline_create(arguments: BaselineCreate) -> int:
+    """Store a candidate."""
+    from benchmarks.baselines import create
 
-    matrix, store = arguments.matrix(), arguments.store()
-    cells = matrix.cells(store)
-    score_matrix(matrix.games, cells).matrix()  # refuses an incomplete one
-    folder = store.store_baseline(matrix.name, [cell.record for cell in cells if cell.record], arguments.reason)
-    say(f"Stored in {folder}")
+    matrix = arguments.matrix()
+    say(f"Stored in {create(arguments.store(), matrix, arguments.reason)}")
+    say(f"Nothing compares with it yet: python -m benchmarks baseline promote {matrix.name} --reason ...")
+    return 0
+
+
+def baseline_promote(arguments: BaselinePromote) -> int:
+    """Let the candidate take its place."""
+    say(f"{Store(arguments.results).promote_baseline(arguments.name, arguments.reason)} is the baseline now.")
+    return 0
+
+
+def baseline_list(arguments: BaselineList) -> int:
+    """Print what is stored."""
+    from benchmarks.baselines import LISTING_HEADER, listing
+    from benchmarks.tables import plain_table
+
+    rows = listing(Store(arguments.results))
+    if not rows:
+        say(f"There is no baseline in {arguments.results / 'baselines'}.")
+        return 0
+    console.print(plain_table(LISTING_HEADER, rows))
+    return 0
+
+
+def baseline_show(arguments: BaselineShow) -> int:
+    """Print one."""
+    from benchmarks.baselines import read, seed_rows
+    from benchmarks.report import score_report, score_table
+    from benchmarks.tables import plain_table
+
+    found = read(Store(arguments.results), arguments.name)
+    for step in ("created", "promoted"):
+        if each := found.about[step]:
+            say(f"{step.capitalize()} {each['when']}: {each['reason']}")
+    say(f"Seal {found.about['sha256'][:16]} holds: no file was changed since.")
+    seeds = [f"seed {seed}" for seed in range(found.matrix.num_seeds)]
+    console.print(plain_table(("game", *seeds), seed_rows(found)))
+    console.print(score_table(score_report(found.matrix, found.scores)))
     return 0
 
 
@@ -225,22 +262,31 @@ def readme(arguments: Readme) -> int:
 
 # ---------------------------------------------------------------------- entry
 
-COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
+Commands = dict[str, tuple[type, Callable[[Any], int]]]
+COMMANDS: Commands = {
     "bench": (Bench, bench),
     "plan": (Plan, plan),
     "run": (Run, run),
     "status": (Status, status),
     "scores": (Scores, lambda arguments: scores(arguments, arguments.weights)),
     "plot": (Plot, plot),
-    "baseline": (Baseline, baseline),
     "random-play": (RandomPlay, random_play),
     "readme": (Readme, readme),
+}
+GROUPS: dict[str, Commands] = {  # commands of two words
+    "baseline": {
+        "list": (BaselineList, baseline_list),
+        "show": (BaselineShow, baseline_show),
+        "create": (BaselineCreate, baseline_create),
+        "promote": (BaselinePromote, baseline_promote),
+    },
 }
 DESCRIPTION = """The suite: runs a DQN on sets of Atari games and tells what its scores show.
 
   python -m benchmarks bench atari10                                        everything, on a small machine
   python -m benchmarks plan atari10                                         what it costs here
-  python -m benchmarks bench atari10 --protocol nature --frames 10M --seeds 5   the paper's protocol"""
+  python -m benchmarks bench atari10 --protocol nature --frames 10M --seeds 5   the paper's protocol
+  python -m benchmarks baseline list | show | create | promote              what gates compare with"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -248,14 +294,17 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if "TOX_ENV_NAME" in os.environ:  # tox, when it is killed, leaves its command running
         end_with_parent()
+    words = sys.argv[1:] if arguments is None else arguments
+    group = words[0] if words and words[0] in GROUPS else None
+    commands = GROUPS[group] if group else COMMANDS
     try:
         command = tyro.extras.subcommand_cli_from_dict(
-            {name: kind for name, (kind, _) in COMMANDS.items()},
-            prog="python -m benchmarks",
-            description=DESCRIPTION,
-            args=arguments,
+            {name: kind for name, (kind, _) in commands.items()},
+            prog=f"python -m benchmarks{f' {group}' if group else ''}",
+            description=None if group else DESCRIPTION,
+            args=words[1:] if group else words,
         )
-        return next(action for kind, action in COMMANDS.values() if kind is type(command))(command)
+        return next(action for kind, action in commands.values() if kind is type(command))(command)
     except UserError as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {error}", style="red", markup=False)
         return 2

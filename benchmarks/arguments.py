@@ -77,11 +77,39 @@ class Bench(WithDevice):
 
 
 @dataclass(frozen=True)
-class Baseline(Common):
-    """Store the finished runs of a suite as the project's baseline, without their weights."""
+class BaselineCreate(Common):
+    """Store this machine's finished runs of a suite, without their weights, as a candidate."""
 
     reason: str = ""
-    """Why the baseline is made or replaced; kept with it."""
+    """Why the baseline is made; kept with it."""
+
+
+@dataclass(frozen=True)
+class BaselinePromote:
+    """Let a candidate take its place as the baseline that gates compare with. The one before it is kept."""
+
+    name: tyro.conf.Positional[str]
+    """Name without `.candidate`, e.g. atari10-ci-v1-16k."""
+    reason: str = ""
+    """Why it takes the older one's place; kept with it."""
+    results: Path = Path("results")
+    """The results folder."""
+
+
+@dataclass(frozen=True)
+class BaselineList:
+    """List the stored baselines: what each is, where it comes from and why it was made."""
+
+    results: Path = Path("results")
+    """The results folder."""
+
+
+@dataclass(frozen=True)
+class BaselineShow(BaselineList):
+    """Show a stored baseline: its scores seed by seed and its aggregate."""
+
+    name: tyro.conf.Positional[str] = "atari10-ci-v1-16k"
+    """Name of the baseline, as `baseline list` gives it."""
 
 
 @dataclass(frozen=True)

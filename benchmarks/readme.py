@@ -9,12 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from statistics import median
 
+from benchmarks import baselines
 from benchmarks.costs import format_seconds
 from benchmarks.plots import draw_all
 from benchmarks.random_play import markdown as random_play_markdown
 from benchmarks.report import markdown, score_report
 from benchmarks.runner import Matrix
-from benchmarks.scores import ScoreMatrix, score_matrix
+from benchmarks.scores import ScoreMatrix
 from benchmarks.speed.drawings import draw_speed
 from benchmarks.speed.peers import SCHEMA as PEERS_SCHEMA
 from benchmarks.speed.peers import markdown as speed_markdown
@@ -70,11 +71,8 @@ def draw_speeds(store: Store, folder: Path) -> list[Path]:
 
 
 def _baseline(store: Store) -> tuple[Matrix, ScoreMatrix, list[RunRecord]]:
-    matrix = Matrix.of("atari10", "ci")
-    cells = matrix.cells(store, store.baseline(matrix.name))
-    scores = score_matrix(matrix.games, cells)
-    scores.matrix()  # refuses a baseline that is not complete
-    return matrix, scores, [cell.record for cell in cells if cell.record]
+    found = baselines.read(store, Matrix.of("atari10", "ci").name)
+    return found.matrix, found.scores, found.records
 
 
 def _scores(store: Store) -> str:

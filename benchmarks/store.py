@@ -4,7 +4,9 @@ results/
   runs/PROTOCOL-FRAMES/GAME-sSEED/   records of this machine's runs (not in version control)
   runs/PROTOCOL-FRAMES/attempts/     runs that did not finish, kept
   runs/PROTOCOL-FRAMES/logs/         what the runs printed
-  baselines/PROTOCOL-FRAMES/         records that the project stands by, without weights
+  baselines/NAME/                    records that gates compare with, without weights; NAME is SUITE-PROTOCOL-FRAMES
+  baselines/NAME.candidate/          created and not yet promoted
+  baselines/NAME.until-TIME/         was compared with until then
   baselines/SUITE-random-play.json   scores of policies that have learnt nothing
   speed/MACHINE/                     how fast it is there: speed.json, and peers.json beside others
   plots/PROTOCOL-FRAMES/             drawings of runs/ (not in version control)
@@ -26,6 +28,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks import seals
 from dqn_ref.config import UserError, format_frames
 from dqn_ref.records import RunRecord, now, write_json
 from dqn_ref.seeds import Member
@@ -120,31 +123,62 @@ class Store:
 
     # ------------------------------------------------------------------ baselines
 
-    def store_baseline(self, matrix: str, records: list[RunRecord], reason: str) -> Path:
-        """Copy ``records`` without their weights to baselines/; an older baseline is kept beside it.
+    def create_baseline(self, name: str, records: list[RunRecord], about: Mapping[str, Any], reason: str) -> Path:
+        """Copy ``records`` without their weights to baselines/NAME.candidate; nothing compares with it yet.
+
+        Args:
+            about: what the baseline says of itself, beside when and why it was made.
 
         Raises:
             UserError: no reason, an unfinished record, or one made from a source that was not committed.
         """
-        if not reason.strip():
-            raise UserError("A baseline needs a --reason, to be kept with it.")
+        _check_reason(reason)
         for record in records:
             source = record.run["provenance"]["source"]
             if source["commit"] is None or source["dirty"]:
                 raise UserError(f"{record.folder} was run from uncommitted source; commit, and run it again.")
             if record.status != "finished":
                 raise UserError(f"{record.folder} is {record.status}; a baseline holds finished runs only.")
-        folder = self.baseline(matrix)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-            new = Path(temporary) / "new"  # whole, before anything takes the old one's place
+        candidate = self.baseline(f"{name}.candidate")
+        content = {"schema": 2, "name": name, **about, "created": {"when": now(), "reason": reason}, "promoted": None}
+        with self._new_folder(candidate) as new:
             for record in records:
-                (new / record.folder.name).mkdir(parents=True)
-                for name in BASELINE_FILES:
-                    shutil.copyfile(record.folder / name, new / record.folder.name / name)
-            write_json(new / "baseline.json", {"schema": 1, "matrix": matrix, "reason": reason, "stored": now()})
-            _keep_older(folder)
-            return new.rename(folder)
+                (new / record.folder.name).mkdir()
+                for file in BASELINE_FILES:
+                    shutil.copyfile(record.folder / file, new / record.folder.name / file)
+            write_json(new / seals.NAME, seals.sealed(new, content))
+        return candidate
+
+    def promote_baseline(self, name: str, reason: str) -> Path:
+        """Make the candidate of ``name`` what gates compare with; the one before it is kept beside it.
+
+        Raises:
+            UserError: no reason, no candidate, or one that was changed since it was created.
+        """
+        _check_reason(reason)
+        candidate = self.baseline(f"{name}.candidate")
+        if not candidate.exists():
+            raise UserError(f"There is no {candidate}. Make one first: python -m benchmarks baseline create.")
+        content = seals.read_sealed(candidate) | {"promoted": {"when": now(), "reason": reason}}
+        with self._new_folder(self.baseline(name)) as new:
+            for path in candidate.iterdir():
+                if path.is_dir():
+                    shutil.copytree(path, new / path.name)
+            del content["files"], content["sha256"]
+            write_json(new / seals.NAME, seals.sealed(new, content))
+        shutil.rmtree(candidate)  # its content now lies in the new one's place
+        return self.baseline(name)
+
+    @contextmanager
+    def _new_folder(self, place: Path) -> Iterator[Path]:
+        """A folder that takes ``place`` once it is whole; what was there is kept beside it."""
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent) as temporary:
+            new = Path(temporary) / "new"
+            new.mkdir()
+            yield new
+            _keep_older(place)
+            new.rename(place)
 
     # ------------------------------------------------------------------ speed
 
@@ -174,6 +208,11 @@ class Store:
         except OSError as error:
             raise UserError(f"{path} cannot be written: {error.strerror}. Choose another --results.") from None
         return path
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise UserError("A baseline needs a --reason, to be kept with it.")
 
 
 def _keep_older(path: Path) -> None:

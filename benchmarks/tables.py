@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.table import Table
+from rich.text import Text
 
 from benchmarks.costs import Costs, format_seconds
 from benchmarks.runner import Matrix
@@ -37,4 +38,14 @@ def cost_table(rows: Sequence[tuple[Matrix, int, int]], costs: Costs) -> Table:
             format_seconds(costs.job_seconds(matrix.config)),
             format_seconds(costs.suite_seconds(matrix.config, missing, at_once)) if missing else "done",
         )
+    return table
+
+
+def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Rows of text; the last column may be long and is folded. Nothing in them is read as markup."""
+    table = Table(box=None)
+    for name in header:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
     return table

@@ -72,7 +72,7 @@ ASKED = ("atari3", "--seeds", "2")
 BELOW = str(CI.config.iteration_frames - CI.config.frames_per_agent_step)
 
 
-@pytest.mark.parametrize("command", ["bench", "plan", "run", "status", "scores", "plot", "baseline"])
+@pytest.mark.parametrize("command", ["bench", "plan", "run", "status", "scores", "plot", "baseline create"])
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -87,7 +87,7 @@ BELOW = str(CI.config.iteration_frames - CI.config.frames_per_agent_step)
     ],
 )
 def test_a_mistake_is_one_message_exit_code_2_and_nothing_written(call, results, command, words, message):
-    code, out, err = call(command, *words)
+    code, out, err = call(*command.split(), *words)
     assert code == 2
     assert message in err
     assert "Traceback" not in err
@@ -113,11 +113,11 @@ def test_an_unknown_command_is_refused(call):
     assert "train" in err
 
 
-@pytest.mark.parametrize("command", ["status", "scores", "plot", "plan", "run", "bench", "baseline"])
+@pytest.mark.parametrize("command", ["status", "scores", "plot", "plan", "run", "bench", "baseline create"])
 def test_a_broken_record_is_one_message_with_its_path(call, runs, command):
     (runs / "phoenix-s0" / "run.json").write_text("{")
     before = everything(runs)
-    code, _, err = call(command, *ASKED)
+    code, _, err = call(*command.split(), *ASKED)
     assert code == 2
     assert err.startswith("error: ")
     assert str(runs / "phoenix-s0" / "run.json") in err.replace("\n", "")
@@ -136,7 +136,7 @@ def test_a_results_folder_that_is_a_file_is_one_message(call, tmp_path, command)
 @pytest.mark.parametrize("command", ["plan", "scores", "bench", "plot"])
 def test_a_finished_run_without_its_evaluation_is_one_message(call, runs, command):
     (runs / "battle_zone-s0" / "evaluation.json").unlink()
-    code, _, err = call(command, *ASKED)
+    code, _, err = call(*command.split(), *ASKED)
     assert code == 2
     assert str(runs / "battle_zone-s0") in err
 
@@ -310,12 +310,47 @@ def test_bench_exits_with_1_if_a_run_failed(call, monkeypatch, failing):
 # ---------------------------------------------------------------------- baselines
 
 
-def test_a_baseline_is_stored_with_its_reason(call, results, runs):
-    code, _, _ = call("baseline", *ASKED, "--reason", "first")
+def test_a_baseline_is_created_promoted_listed_and_shown(call, results, runs):
+    code, out, _ = call("baseline", "create", *ASKED, "--reason", "first")
     assert code == 0
+    assert f"baseline promote {MATRIX.name}" in out
     [stored] = (results / "baselines").rglob("baseline.json")
-    assert '"first"' in stored.read_text()
     assert len(list(stored.parent.glob("*/evaluation.json"))) == 6
+    assert call("baseline", "list")[1].split()[6:9] == [f"{MATRIX.name}.candidate", "candidate", "2"]
+    assert call("baseline", "promote", MATRIX.name, "--reason", "we stand by it")[0] == 0
+    code, out, _ = call("baseline", "list")
+    assert code == 0
+    assert out.split()[6:11] == [MATRIX.name, "current", "2", format_frames(CI.config.total_frames), COMMIT[:10]]
+    assert "we stand by it" in out
+    code, out, _ = call("baseline", "show", MATRIX.name)
+    assert code == 0
+    for words in (": first", ": we stand by it", "Seal", "3,000.0", "3,500.0", "IQM"):
+        assert words in out
+
+
+def test_there_is_no_baseline_yet(call, results):
+    assert call("baseline", "list")[:2] == (0, f"There is no baseline in {results / 'baselines'}.\n")
+    code, _, err = call("baseline", "show", "mine")
+    assert code == 2
+    assert "No baseline is called 'mine'" in err
+    assert not results.exists()
+
+
+@pytest.mark.parametrize("name", ["../runs", ".", "mine/..", ""])
+def test_a_name_of_a_baseline_leads_nowhere_else(call, runs, name):
+    code, _, err = call("baseline", "show", name)
+    assert code == 2
+    assert "No baseline is called" in err
+
+
+def test_a_baseline_changed_by_hand_is_not_shown_and_the_list_says_why(call, results, runs):
+    call("baseline", "create", *ASKED, "--reason", "first")
+    [path] = (results / "baselines").rglob("phoenix-s1/evaluation.json")
+    path.write_text(path.read_text().replace("3500", "9500"))
+    code, out, err = call("baseline", "show", f"{MATRIX.name}.candidate")
+    assert (code, out) == (2, "")
+    assert "was changed by hand" in err
+    assert "was changed by hand" in " ".join(call("baseline", "list")[1].split())
 
 
 @pytest.mark.parametrize(
@@ -334,7 +369,7 @@ def test_a_baseline_is_stored_with_its_reason(call, results, runs):
 )
 def test_a_baseline_is_refused_and_nothing_is_written(call, results, runs, spoil, words, message):
     spoil(runs)
-    code, _, err = call("baseline", *ASKED, *words)
+    code, _, err = call("baseline", "create", *ASKED, *words)
     assert code == 2
     assert message in err
     assert not (results / "baselines").exists()
@@ -346,7 +381,7 @@ def test_the_baseline_of_one_suite_does_not_displace_that_of_another(call, resul
     for game in Matrix.of("atari5", "ci").games:
         write_run(group / f"{game}-s0", game, 0, score=5)
     for suite in ("atari5", "atari3"):
-        assert call("baseline", suite, "--seeds", "1", "--reason", "first")[0] == 0
+        assert call("baseline", "create", suite, "--seeds", "1", "--reason", "first")[0] == 0
     assert [path for path in (results / "baselines").rglob("*") if ".until-" in path.name] == []
     kept = {path.parent.name for path in (results / "baselines").rglob("run.json")}
     assert kept == {f"{game}-s0" for game in Matrix.of("atari5", "ci").games}

@@ -1,5 +1,6 @@
 """The results folder: what is there is told truly, nothing is overwritten, nothing foreign is taken in."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from fake_runs import dead_pid, edit_json, write_matrix, write_run
 
 from benchmarks import store as store_module
 from benchmarks.runner import Matrix
+from benchmarks.seals import read_sealed
 from benchmarks.store import BASELINE_FILES, Store, group_name
 from dqn_ref.config import CI, NATURE, UserError
 from dqn_ref.records import RunRecord
@@ -306,55 +308,119 @@ def finished(runs, name="qbert", **settings):
     return RunRecord.read(write_run(runs / f"{name}-s0", name, 0, score=5, **settings))
 
 
+def create(store, records, reason="first"):
+    return store.create_baseline("group", records, {"seeds": 1}, reason)
+
+
 def test_a_baseline_is_the_records_byte_by_byte_without_weights(store, runs):
     record = finished(runs)
     (record.folder / "weights.safetensors").write_bytes(b"weights")
     (record.folder / "tensorboard").mkdir()
-    folder = store.store_baseline("group", [record], "first")
+    folder = create(store, [record])
+    assert folder.name == "group.candidate"
     copied = everything(folder / "qbert-s0")
     assert {str(name) for name in copied} == set(BASELINE_FILES)
     assert all(content == (record.folder / name).read_bytes() for name, content in copied.items())
     assert store.cell(folder, Member("qbert", 0)).status == "finished"
-    assert json.loads((folder / "baseline.json").read_text())["reason"] == "first"
+    about = read_sealed(folder)
+    assert about["created"]["reason"] == "first"
+    assert about["promoted"] is None
+    assert about["seeds"] == 1
 
 
 @pytest.mark.parametrize("reason", ["", "  \n"])
 def test_a_baseline_without_a_reason_is_refused_and_nothing_is_written(store, runs, reason):
     record = finished(runs)
     with pytest.raises(UserError, match="--reason"):
-        store.store_baseline("group", [record], reason)
+        create(store, [record], reason)
     assert not (store.root / "baselines").exists()
+    create(store, [record])
+    with pytest.raises(UserError, match="--reason"):
+        store.promote_baseline("group", reason)
+    assert not (store.root / "baselines" / "group").exists()
 
 
 @pytest.mark.parametrize("source", [{"commit": None, "dirty": None}, {"commit": "0" * 40, "dirty": True}])
 def test_a_baseline_from_uncommitted_source_is_refused_and_the_older_one_stands(store, runs, source):
     good, bad = finished(runs), finished(runs, "amidar", provenance={"source": source})
-    store.store_baseline("group", [good], "first")
+    create(store, [good])
     before = everything(store.root / "baselines")
     with pytest.raises(UserError, match="uncommitted source") as refused:
-        store.store_baseline("group", [good, bad], "second")
+        create(store, [good, bad], "second")
     assert str(bad.folder) in str(refused.value)
     assert everything(store.root / "baselines") == before
 
 
-def test_a_new_baseline_keeps_the_older_one_whole(store, runs):
+def test_creating_leaves_the_current_baseline_alone_and_promoting_keeps_it_whole(store, runs):
     first, second = finished(runs), finished(runs, "amidar")
-    older = everything(store.store_baseline("group", [first], "first"))
-    folder = store.store_baseline("group", [second], "second")
-    kept = [path for path in (store.root / "baselines").iterdir() if path != folder]
-    assert len(kept) == 1
-    assert kept[0].name.startswith("group.until-")
-    assert everything(kept[0]) == older
-    assert [path.name for path in folder.iterdir() if path.is_dir()] == ["amidar-s0"]
+    create(store, [first])
+    current = store.promote_baseline("group", "a start")
+    older = everything(current)
+    create(store, [second], "second")
+    assert everything(current) == older
+    assert store.promote_baseline("group", "it learns now") == current == store.baseline("group")
+    assert [path.name for path in current.iterdir() if path.is_dir()] == ["amidar-s0"]
+    about = read_sealed(current)
+    assert (about["created"]["reason"], about["promoted"]["reason"]) == ("second", "it learns now")
+    [kept] = [path for path in (store.root / "baselines").iterdir() if path != current]
+    assert kept.name.startswith("group.until-")
+    assert everything(kept) == older
+    assert read_sealed(kept)["promoted"]["reason"] == "a start"
+
+
+def test_what_was_never_created_cannot_be_promoted(store, runs):
+    with pytest.raises(UserError, match=r"no .*group.candidate.*baseline create"):
+        store.promote_baseline("group", "x")
 
 
 def test_baselines_that_replace_one_another_within_a_second_are_all_kept(store, runs, monkeypatch):
     monkeypatch.setattr(store_module, "now", lambda: "2020-01-01T00:00:00+00:00")
     record = finished(runs)
     for reason in ("first", "second", "third"):
-        store.store_baseline("group", [record], reason)
-    kept = {json.loads(path.read_text())["reason"] for path in (store.root / "baselines").glob("*/baseline.json")}
-    assert kept == {"first", "second", "third"}
+        create(store, [record], reason)
+    files = (store.root / "baselines").glob("*/baseline.json")
+    assert {json.loads(path.read_text())["created"]["reason"] for path in files} == {"first", "second", "third"}
+
+
+# ---------------------------------------------------------------------- seals
+
+
+def change_a_score(folder):
+    path = folder / "qbert-s0" / "evaluation.json"
+    path.write_text(path.read_text().replace('"mean_return": 5', '"mean_return": 6'))
+
+
+def change_the_hash_too(folder):
+    """Somebody who mends the file's hash, but not the hash of hashes."""
+    change_a_score(folder)
+    content = json.loads((folder / "baseline.json").read_text())
+    content["files"]["qbert-s0/evaluation.json"] = hashlib.sha256(
+        (folder / "qbert-s0" / "evaluation.json").read_bytes()
+    ).hexdigest()
+    (folder / "baseline.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (change_a_score, "qbert-s0/evaluation.json is not what was stored"),
+        (change_the_hash_too, "baseline.json was changed by hand"),
+        (lambda folder: (folder / "qbert-s0" / "episodes.csv").unlink(), "episodes.csv is not what was stored"),
+        (lambda folder: (folder / "extra.csv").write_text(""), "extra.csv is not what was stored"),
+        (lambda folder: edit_json(folder / "baseline.json", seeds=2), "baseline.json was changed by hand"),
+        (lambda folder: (folder / "baseline.json").write_text("{"), "cannot be read"),
+        (lambda folder: (folder / "baseline.json").write_text('{"schema": 1}'), "has no seal"),
+        (lambda folder: (folder / "baseline.json").unlink(), "cannot be read"),
+    ],
+)
+def test_an_edit_by_hand_is_seen_and_is_not_promoted(store, runs, change, words):
+    folder = create(store, [finished(runs)])
+    read_sealed(folder)
+    change(folder)
+    for look in (lambda: read_sealed(folder), lambda: store.promote_baseline("group", "x")):
+        with pytest.raises(UserError, match=words):
+            look()
+    assert folder.exists()
 
 
 # ---------------------------------------------------------------------- speed
