@@ -122,26 +122,28 @@ class Process:
 
 
 def measure_in_turn(
-    sides: Sequence[Side], plan: Plan, on_round: Callable[[int, Round], None] = lambda number, done: None
+    sides: Sequence[Side], plan: Plan, on_round: Callable[[Round, Mapping[str, Any]], None] = lambda done, said: None
 ) -> tuple[list[Round], dict[str, Any]]:
     """Measure ``sides`` in turn.
 
+    Args:
+        on_round: told each round as it is done, so that an interruption need not lose them.
+
     Returns:
-        The rounds; and what the first round's processes said of themselves (``work`` of a call by benchmark,
-        ``about``), the same for all sides.
+        The rounds; and what the first round's processes said of themselves: ``work`` of a call by benchmark, ``about``.
 
     Raises:
         UserError: a side cannot be measured, lacks a benchmark, or would measure another tree's code.
     """
     coin, rounds, said = random.Random(plan.seed), list[Round](), dict[str, Any]()
-    for number in range(plan.rounds):
+    for _ in range(plan.rounds):
         order = list(sides) if coin.random() < 0.5 else list(reversed(sides))
         with ExitStack() as stack:
             processes = [stack.enter_context(Process(side, plan)) for side in order]
             answers = [process.answer() for process in processes]
             said = said or _checked(order, answers)
             rounds.append(_take_turns(processes, plan, list(said["work"])))
-        on_round(number, rounds[-1])
+        on_round(rounds[-1], said)
     return rounds, said
 
 

@@ -22,11 +22,11 @@ from benchmarks.gates import speed_statistics as statistics
 from benchmarks.gates.speed_samples import (
     RATIO_CHECKS,
     Measurement,
+    Pair,
     RatioCheck,
     ratio_values,
     round_differences,
     same_machine,
-    session_number,
 )
 from benchmarks.gates.speed_statistics import Comparison
 from benchmarks.gates.verdict import Check, GateResult, Verdict
@@ -131,14 +131,18 @@ def check_rounds(rounds: int, comparisons: int) -> None:
         )
 
 
+def check_pairs(differences: Mapping[str, Sequence[float]]) -> list[Check]:
+    """A check for each benchmark from its log ratios, round by round; those that decide first."""
+    comparisons = {name: statistics.compare_pairs(each, math.log1p(MARGIN)) for name, each in differences.items()}
+    return judge(comparisons, {name: more_rounds(each, len(comparisons)) for name, each in comparisons.items()})
+
+
 def judge_pairs(
     rounds: Sequence[Mapping[str, Any]], compared: Mapping[str, Any], notes: Sequence[str] = ()
 ) -> GateResult:
     """Judge rounds in which ``candidate`` and ``baseline`` took turns. Raises UserError: too few of them."""
-    margin = math.log1p(MARGIN)
     check_rounds(len(rounds), len(rounds[0]["samples"]["candidate"]))
-    comparisons = {name: statistics.compare_pairs(each, margin) for name, each in round_differences(rounds).items()}
-    checks = judge(comparisons, {name: more_rounds(each, len(comparisons)) for name, each in comparisons.items()})
+    checks = check_pairs(round_differences(rounds))
     return GateResult(
         "speed", overall(checks), headline(checks, "rounds"), tuple(checks), (*notes, *advice(checks)), compared
     )
@@ -171,14 +175,13 @@ def check_comparable(baseline: Measurement, candidate: Measurement) -> None:
         )
 
 
-def compare_ratio(baseline: Measurement, candidate: Measurement, check: RatioCheck) -> Comparison:
-    """One ratio then and now; of two denominators the one that excuses more, see ``RatioCheck``."""
+def compare_ratio(
+    check: RatioCheck, baseline: Sequence[Mapping[Pair, float]], candidate: Sequence[Mapping[Pair, float]]
+) -> Comparison:
+    """One ratio then and now, session by session; of two denominators the one that excuses more, see ``RatioCheck``."""
     both = []
     for against in check.against:
-        before, now = (
-            [session_number(rounds, check.subject, against) for rounds in measured.sessions()]
-            for measured in (baseline, candidate)
-        )
+        before, now = ([each[check.subject, against] for each in sessions] for sessions in (baseline, candidate))
         both.append(statistics.compare_sessions(before, now, math.log1p(MARGIN)))
     return max(both, key=lambda comparison: comparison.p_slower)
 
@@ -192,6 +195,13 @@ def more_sessions(comparison: Comparison, comparisons: int, in_baseline: int) ->
     return f"About {max(math.ceil(1 / rest), len(comparison.numbers) + 1)} sessions would decide (--sessions)."
 
 
+def check_ratios(baseline: Sequence[Mapping[Pair, float]], candidate: Sequence[Mapping[Pair, float]]) -> list[Check]:
+    """A check for each ratio from the numbers of the sessions; those that decide first."""
+    comparisons = {check.name: compare_ratio(check, baseline, candidate) for check in RATIO_CHECKS}
+    count = len(comparisons)
+    return judge(comparisons, {name: more_sessions(each, count, len(baseline)) for name, each in comparisons.items()})
+
+
 def judge_ratios(baseline: Measurement, candidate: Measurement, *, named: bool) -> GateResult:
     """Judge the ratios of ``candidate`` by those of ``baseline``.
 
@@ -203,10 +213,7 @@ def judge_ratios(baseline: Measurement, candidate: Measurement, *, named: bool) 
     """
     check_comparable(baseline, candidate)
     here = same_machine(baseline.content["machine"], candidate.content["machine"])
-    comparisons = {check.name: compare_ratio(baseline, candidate, check) for check in RATIO_CHECKS}
-    sessions = len(baseline.content["sessions"])
-    more = {name: more_sessions(each, len(comparisons), sessions) for name, each in comparisons.items()}
-    checks = judge(comparisons, more)
+    checks = check_ratios(baseline.numbers(), candidate.numbers())
     first, notes = headline(checks, "sessions"), [*_differences(baseline, candidate), *advice(checks)]
     if not here:
         notes.insert(0, "Another machine: only ratios inside each run are compared, and they differ between machines.")
@@ -219,8 +226,8 @@ def judge_ratios(baseline: Measurement, candidate: Measurement, *, named: bool) 
         )
     compared = {
         "mode": "ratios inside a run, with a stored baseline's",
-        "baseline": baseline.words(), "baseline_file": baseline.path, "baseline_sessions": sessions,
-        "candidate": candidate.words(), "candidate_sessions": len(candidate.content["sessions"]),
+        "baseline": baseline.words(), "baseline_file": baseline.path, "candidate": candidate.words(),
+        "sessions": {"baseline": len(baseline.content["sessions"]), "candidate": len(candidate.content["sessions"])},
         "same_machine": here, "ratios": {"baseline": ratio_values(baseline), "candidate": ratio_values(candidate)},
     }  # fmt: skip
     return GateResult("speed", overall(checks), first, tuple(checks), tuple(notes), compared)

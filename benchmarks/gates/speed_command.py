@@ -7,12 +7,12 @@ python -m benchmarks gate speed-baseline --reason ...  store this machine's rati
 
 from __future__ import annotations
 
+import itertools
 import math
 import secrets
-import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -55,7 +55,7 @@ class Measuring:
 
     def plan(self, rounds: int, benchmarks: Sequence[str]) -> Plan:
         """``rounds`` of the named benchmarks."""
-        settings = {"device": self.device, "threads": self.threads, "game": GAME, "members": 1}
+        settings: dict[str, Any] = {"device": self.device, "threads": self.threads, "game": GAME, "members": 1}
         settings["sample_seconds"] = SAMPLE_SECONDS
         return Plan(rounds, PASSES, settings, secrets.randbelow(2**32), benchmarks)
 
@@ -187,7 +187,7 @@ def _against(arguments: SpeedGate, revision: str) -> GateResult:
             Side("candidate", top, workloads, "The working tree"),
             Side("baseline", tree, workloads, f"Revision {revision}"),
         ]
-        rounds, said = revisions.measure_in_turn(sides, plan, say_round)
+        rounds, said = revisions.measure_in_turn(sides, plan, saying(plan.rounds))
     where = here(said)
     compared = {
         "mode": "two revisions in turn",
@@ -208,11 +208,16 @@ def _against(arguments: SpeedGate, revision: str) -> GateResult:
     return speed.judge_pairs(rounds, compared, notes)
 
 
-def say_round(number: int, done: Round) -> None:
-    """Print a line for a round of two sides: times of the candidate over those of the baseline."""
-    ratios = {name: math.exp(each[0]) for name, each in round_differences([done]).items()}
-    words = "  ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
-    print(f"round {number + 1}, time over the baseline's: {words}", file=sys.stderr, flush=True)
+def saying(rounds: int) -> Callable[[Round, Mapping[str, Any]], None]:
+    """Prints a line for each of ``rounds`` of two sides: times of the candidate over those of the baseline."""
+    number = itertools.count(1)
+
+    def say(done: Round, _: Mapping[str, Any]) -> None:
+        ratios = {name: math.exp(each[0]) for name, each in round_differences([done]).items()}
+        words = "  ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
+        print(f"round {next(number)} of {rounds}, time over the baseline's: {words}", file=sys.stderr, flush=True)
+
+    return say
 
 
 def here(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -281,28 +286,3 @@ def _check_same_code(older: Measurement, commit: str) -> None:
         before = session["source"]["commit"]
         if revisions.git(SOURCE, "diff", "--name-only", before, commit, "--", *MEASURED_CODE):
             raise UserError(f"{older.path} was measured with other code ({before[:10]}); --add needs the same.")
-
-
-# ---------------------------------------------------------------------- until it has a place in python -m benchmarks
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Exit codes as of ``SpeedGate``; 130 if interrupted."""
-    import tyro
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        command = tyro.extras.subcommand_cli_from_dict(
-            {"speed": SpeedGate, "speed-baseline": SpeedBaseline}, prog="python -m benchmarks gate", args=arguments
-        )
-        return gate_speed(command) if isinstance(command, SpeedGate) else speed_baseline(command)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Interrupted. Nothing was stored.", file=sys.stderr)
-        return 130
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -48,6 +48,8 @@ RATIO_CHECKS = (
 )
 RATIO_BENCHMARKS = ("convolution", "memory_copy", "emulator", *BENCHMARKS)
 Samples = Mapping[str, Sequence[float]]  # seconds of a call, pass by pass, of each benchmark
+Pair = tuple[str, str]  # a subject and what it is divided by
+PAIRS: tuple[Pair, ...] = tuple((check.subject, against) for check in RATIO_CHECKS for against in check.against)
 
 
 # ---------------------------------------------------------------------- what is stored
@@ -83,9 +85,12 @@ class Measurement:
         """Of the benchmarks that were measured."""
         return set(self.content["work"])
 
-    def sessions(self, side: str = "tree") -> list[list[Samples]]:
-        """Samples of ``side`` in each round of each session."""
-        return [[each["samples"][side] for each in session["rounds"]] for session in self.content["sessions"]]
+    def numbers(self) -> list[dict[Pair, float]]:
+        """The ratios of each session, of a measurement of one tree."""
+        return [
+            session_numbers([round_numbers(each["samples"]["tree"]) for each in session["rounds"]])
+            for session in self.content["sessions"]
+        ]
 
     def words(self) -> str:
         """Source and machine, for a sentence."""
@@ -132,17 +137,23 @@ def round_differences(rounds: Sequence[Mapping[str, Any]]) -> dict[str, list[flo
     }
 
 
-def session_number(rounds: Sequence[Samples], subject: str, against: str) -> float:
-    """Log of the time of ``subject`` in times of ``against``, per call: the median over the rounds."""
-    return median(log_time_ratio(samples[subject], samples[against]) for samples in rounds)
+def round_numbers(samples: Samples) -> dict[Pair, float]:
+    """Log of each subject's time in times of what it is divided by, per call, in one round."""
+    return {pair: log_time_ratio(samples[pair[0]], samples[pair[1]]) for pair in PAIRS}
+
+
+def session_numbers(rounds: Sequence[Mapping[Pair, float]]) -> dict[Pair, float]:
+    """The median of the rounds: a round in which a neighbour was at work is one of many."""
+    return {pair: median(each[pair] for each in rounds) for pair in PAIRS}
 
 
 def ratio_values(measured: Measurement) -> dict[str, float]:
     """The ratios as the catalogue defines them, for the record: medians of the sessions."""
-    work, values = measured.content["work"], {}
-    for ratio in RATIOS:
-        per_call = math.exp(median(session_number(each, ratio.above, ratio.below) for each in measured.sessions()))
-        values[ratio.name] = float(f"{per_call * work[ratio.below] / work[ratio.above]:.4g}")
+    work, numbers, values = measured.content["work"], measured.numbers(), {}
+    for check, ratio in zip(RATIO_CHECKS, RATIOS, strict=True):
+        pair = (check.subject, check.against[0])
+        slowness = math.exp(median(each[pair] for each in numbers)) * work[pair[1]] / work[pair[0]]
+        values[ratio.name] = float(f"{slowness if pair == (ratio.above, ratio.below) else 1 / slowness:.4g}")
     return values
 
 
