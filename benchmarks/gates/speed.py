@@ -111,7 +111,7 @@ def more_rounds(comparison: Comparison, comparisons: int) -> str:
     """What an inconclusive comparison of pairs needs."""
     needed = _needed(comparison, comparisons)
     if needed > TOO_MANY:
-        return f"It is too near to {MARGIN:.0%}, or the machine too noisy, for any number of rounds."
+        return f"More than {TOO_MANY} rounds would: it is too near to {MARGIN:.0%}, or the machine too noisy."
     return f"About {max(math.ceil(needed), len(comparison.numbers) + 2)} rounds would decide (--rounds)."
 
 

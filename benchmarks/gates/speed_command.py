@@ -37,8 +37,8 @@ from dqn_ref.records import now, write_json
 
 WORKLOADS = Path("benchmarks/speed/workloads.py")
 MEASURED_CODE = ("dqn_ref", str(WORKLOADS), "constraints.txt")  # what sessions of one baseline must have in common
-PASSES = 10  # samples of a benchmark in a round
-SAMPLE_SECONDS = 0.05
+PASSES = 16  # samples of a benchmark in a round
+SAMPLE_SECONDS = 0.03
 ROUNDS_OF_A_SESSION = 6
 
 
