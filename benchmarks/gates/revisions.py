@@ -170,6 +170,12 @@ def _checked(sides: Sequence[Side], answers: Sequence[Any]) -> dict[str, Any]:
         if answer["failed"]:
             each = "; ".join(f"{name} ({why})" for name, why in answer["failed"].items())
             raise UserError(f"{side.words} lacks what these benchmarks need: {each}.")
+    everything = set[str]().union(*(answer["work"] for answer in answers))
+    for side, answer in zip(sides, answers, strict=True):
+        if lacking := everything - set(answer["work"]):
+            raise UserError(f"{side.words} lacks these benchmarks: {', '.join(sorted(lacking))}.")
+    if not everything:
+        raise UserError(f"{sides[0].workloads} has no benchmarks.")
     return {"work": answers[0]["work"], "about": answers[0]["about"]}
 
 
