@@ -37,6 +37,7 @@ from benchmarks.gates.speed_samples import (
     Pair,
     round_differences,
     round_numbers,
+    same_machine,
     session_numbers,
     source_words,
 )
@@ -82,13 +83,17 @@ def calibrate_speed(arguments: CalibrateSpeed) -> int:
         raise UserError("--slowdown is made on the CPU: a captured GPU graph would not hold it. Add --device cpu.")
     speed.check_rounds(arguments.gate_rounds, len(BENCHMARKS))
     store = Store(arguments.results)
-    path = store.speed(machine()) / "aa.json"
-    if arguments.rounds:
-        path = add_rounds(arguments, store)
-    if not path.exists():
-        raise UserError(f"There is no {path}; measure some --rounds first.")
+    path = add_rounds(arguments, store) if arguments.rounds else _stored_here(arguments.results)
     print(markdown(Measurement.read(path), arguments.gate_rounds, arguments.resamples))
     return 0
+
+
+def _stored_here(results: Path) -> Path:
+    for path in sorted((results / "speed").glob("*/aa.json")):
+        where = Measurement.read(path).content["machine"]
+        if same_machine(where | {"gpu": None}, machine() | {"gpu": None}):  # which GPU, only PyTorch knows
+            return path
+    raise UserError(f"{results / 'speed'} holds no rounds of this machine; measure some --rounds first.")
 
 
 def add_rounds(arguments: CalibrateSpeed, store: Store) -> Path:
@@ -275,7 +280,7 @@ def markdown(measured: Measurement, gate_rounds: int, resamples: int) -> str:
     sessions = measured.content["sessions"]
     lines += [
         "",
-        f"{sum(len(session['rounds']) for session in sessions)} rounds in {len(sessions)} sessions on "
+        f"{sum(len(session['rounds']) for session in sessions)} rounds in {len(sessions)} session(s) on "
         f"{machine_words(measured.content['machine'])}, "
         f"{' and '.join(dict.fromkeys(source_words(session['source']) for session in sessions))}, "
         f"{sessions[0]['started'][:10]} to {sessions[-1]['started'][:10]}.",
