@@ -110,7 +110,7 @@ class Process:
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # it is dead, as answer() will say
             self._process.stdin.write(f"{name}\n".encode())
-        return float(f"{self.answer():.6g}")
+        return float(f"{self.answer():.5g}")
 
     def _last_words(self) -> str:
         self._said.seek(0)
