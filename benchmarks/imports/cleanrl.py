@@ -18,7 +18,7 @@ from benchmarks.imports.declared import Declared
 from benchmarks.imports.events import Log
 from benchmarks.imports.naming import WRAPPER_SKIP, frames_per_step, named
 from benchmarks.imports.runs import Run, episode_scores, gridded_curves, in_frames
-from benchmarks.imports.tables import number, whole
+from benchmarks.imports.tables import number, shown, whole
 from dqn_ref.config import UserError
 
 TAG = "charts/episodic_return"
@@ -27,11 +27,9 @@ TEXT = "hyperparameters/text_summary"  # as PyTorch's writer files add_text("hyp
 
 def read(root: Path, logs: Sequence[Log], name: str, declared: Declared) -> Curves:
     """Curves of training returns. Raises UserError: runs of several experiments, or one that nothing names."""
-    experiments = {_experiment(log): log.folder for log in logs}
+    experiments = {each: log.folder for log in logs if (each := _experiment(log))}
     if len(experiments) > 1:
-        where = ", ".join(
-            f"{experiment or 'one without a name'} ({folder})" for experiment, folder in experiments.items()
-        )
+        where = ", ".join(f"{shown(experiment)} ({folder})" for experiment, folder in experiments.items())
         raise UserError(f"{root} holds runs of several experiments: {where}. Give each a folder of its own.")
     return gridded_curves(name, [_run(root, log, declared) for log in logs], episode_scores, declared)
 

@@ -46,9 +46,9 @@ def is_baseline(path: Path) -> bool:
     if path.suffix != ".json" or path.name == FILE or path.name.endswith(ENDING):
         return False
     try:
-        with path.open(encoding="utf-8") as file:
-            start = file.read(1_000)
-    except (OSError, ValueError):
+        with path.open("rb") as file:
+            start = file.read(1_000).decode("utf-8-sig", errors="replace")
+    except OSError:
         return False
     return start.lstrip().startswith("[") and all(f'"{key}"' in start for key in KEYS)
 

@@ -50,9 +50,10 @@ def frames_per_step(emulator: Emulator, wrapper_skip: int, declared: Declared, p
     if declared.frames_per_step is not None:
         return declared.frames_per_step
     if emulator.skip is None:
+        what = shown(emulator.env_id or "")
         times = f", and the wrappers repeat that {wrapper_skip} times" if wrapper_skip > 1 else ""
         raise UserError(
-            f"{place}: {shown(emulator.env_id or '')} may skip frames by itself (ALE/...-v5: 4 unless gym.make was given "
+            f"{place}: {what} may skip frames by itself (ALE/...-v5: 4 unless gym.make was given "
             f'another frameskip){times}; the log does not say. Say "frames_per_step" in {declared.path}: '
             f"{wrapper_skip} with frameskip=1, {4 * wrapper_skip} with frameskip=4."
         )

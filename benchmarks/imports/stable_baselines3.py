@@ -128,8 +128,8 @@ def _monitor_run(root: Path, place: Path, paths: Sequence[Path], declared: Decla
 def _monitor(path: Path) -> tuple[str | None, NDArray[np.float64]]:
     """The environment's id, and (time, length, return) of each episode [N, 3]."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            first = file.readline(1_000_000)
+        with path.open("rb") as file:
+            first = file.readline(1_000_000).decode("utf-8-sig")
         head = json.loads(first.removeprefix("#"))
         env_id, started = head["env_id"], float(head["t_start"])
         if not (first.startswith("#") and isinstance(env_id, str) and abs(started) <= MOST):

@@ -66,10 +66,10 @@ def columns(path: Path, skipped: int = 0) -> tuple[str, ...]:
         skipped: lines before the header.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open("rb") as file:  # as bytes: what is wrong further down is not the header's fault
             for _ in range(skipped):
                 file.readline(1_000_000)
-            return _names(file.readline(1_000_000))
+            return _names(file.readline(1_000_000).decode("utf-8-sig"))
     except (OSError, ValueError, csv.Error):
         return ()
 
