@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from benchmarks.arguments import (
     BaselineShow,
     Bench,
     Common,
+    Compare,
     Plan,
     Plot,
     RandomPlay,
@@ -32,7 +34,7 @@ from benchmarks.costs import Costs, costs_from, measure, runs_at_once
 from benchmarks.engines.local import end_with_parent
 from benchmarks.protocols import PROTOCOLS
 from benchmarks.runner import Matrix, machine_share, run_matrix
-from benchmarks.store import Cell, Store
+from benchmarks.store import Cell, Store, write_text
 from benchmarks.suites import suite_games
 from dqn_ref.config import UserError
 
@@ -225,6 +227,36 @@ def baseline_show(arguments: BaselineShow) -> int:
     return 0
 
 
+def compare(arguments: Compare) -> int:
+    """Print the comparison."""
+    from benchmarks import compare as comparison
+    from benchmarks.sources import alike, find_scores
+    from benchmarks.tables import plain_table
+
+    store = Store(arguments.results)
+    first, second = alike(
+        *(find_scores(word, store, arguments.weights) for word in (arguments.first, arguments.second))
+    )
+    games = suite_games(arguments.suite) if arguments.suite else None
+    found = comparison.compare(first, second, frames=arguments.frames, games=games)
+    console.print(plain_table(comparison.HEADER, comparison.game_rows(found), numbers=True))
+    say("")
+    aggregate_header = ("aggregate", f"first: {first.name}", f"second: {second.name}")
+    console.print(plain_table(aggregate_header, comparison.aggregate_rows(found), numbers=True))
+    say("")
+    for note in comparison.notes(found):
+        say(note)
+    say("")
+    say(comparison.verdict(found))
+    for path, text in (
+        (arguments.json, json.dumps(comparison.as_json(found), indent=1) + "\n"),
+        (arguments.markdown, comparison.markdown(found)),
+    ):
+        if path:
+            write_text(path, text)
+    return 0
+
+
 def random_play(arguments: RandomPlay) -> int:
     """Play, print, store."""
     from benchmarks.random_play import as_record, markdown, play_all
@@ -270,6 +302,7 @@ COMMANDS: Commands = {
     "status": (Status, status),
     "scores": (Scores, lambda arguments: scores(arguments, arguments.weights)),
     "plot": (Plot, plot),
+    "compare": (Compare, compare),
     "random-play": (RandomPlay, random_play),
     "readme": (Readme, readme),
 }

@@ -113,6 +113,35 @@ class BaselineShow(BaselineList):
 
 
 @dataclass(frozen=True)
+class Compare:
+    """Compare two sets of scores, ours, published or somebody else's, at the same budget.
+
+    A set is named by a published source (nature-2015, dopamine-dqn-rmsprop-2018, dopamine-dqn-adam-mse-2021,
+    nnabla-rl-dqn), a stored baseline, or the path of a folder or file: runs of this project, a CSV of game, seed,
+    frames and score, logs of CleanRL, Stable-Baselines3, Dopamine or DQN Zoo (docs/imports.md).
+    """
+
+    first: tyro.conf.Positional[str]
+    """What is compared."""
+    second: tyro.conf.Positional[str]
+    """What it is compared with."""
+    suite: str | None = None
+    """Compare on the games of atari10, atari5, atari3 or atari57. Default: all games that both have."""
+    frames: FramesOrDefault = None
+    """Budget, e.g. 10M. Default: the largest that both have."""
+    weights: Literal["last", "best"] = "last"
+    """Evaluation of our final networks, or of the best ones."""
+    results: Path = Path("results")
+    """The results folder, where baselines are looked up."""
+    plots: Path | None = None
+    """Folder to draw the comparison in."""
+    json: Path | None = None
+    """File for everything, for a program."""
+    markdown: Path | None = None
+    """File for the comparison as a page."""
+
+
+@dataclass(frozen=True)
 class RandomPlay:
     """Play the games of a suite by chance and by untrained networks, and compare with the published random scores."""
 

@@ -103,17 +103,6 @@ def evaluation_measurement(config: DQNConfig, weights: str = "last") -> Measurem
     )
 
 
-def evaluation_curves(name: str, scores: ScoreMatrix, config: DQNConfig) -> Curves:
-    """The scores as curves of one point: what was measured after ``config.total_frames``.
-
-    Raises:
-        UserError: a cell is missing.
-    """
-    scores.matrix()
-    raw = {game: {seed: np.array([score]) for seed, score in scores.raw[game].items()} for game in scores.games}
-    return Curves(name, evaluation_measurement(config, scores.weights), np.array([config.total_frames]), raw)
-
-
 def training_curves(name: str, records: Sequence[RunRecord]) -> Curves:
     """Training returns of finished runs of one setting, made into scores as published ones are (``curves.averaged``).
 

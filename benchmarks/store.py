@@ -233,3 +233,12 @@ def _alive(pid: int, folder: Path) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE and not younger
     except (psutil.Error, OSError):
         return False
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that the user named. Raises UserError: it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}.") from None
