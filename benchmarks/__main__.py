@@ -1,4 +1,4 @@
-"""python -m benchmarks bench | plan | run | status | scores | plot | baseline | random-play | readme"""
+"""python -m benchmarks bench | plan | run | status | scores | plot | report | baseline | random-play | readme"""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from benchmarks.arguments import (
     Plot,
     RandomPlay,
     Readme,
+    Report,
     Run,
     Scores,
     Status,
@@ -147,6 +148,18 @@ def plot(arguments: Common) -> int:
     return 1 if found.missing else 0
 
 
+def report(arguments: Report) -> int:
+    """Make the page and the summary; exit code 1 if a cell is missing."""
+    from benchmarks.page.files import write_report
+
+    written, missing = write_report(arguments)
+    for path in written:
+        say(f"Written: {path}")
+    if missing:
+        say(f"No aggregate is shown: {missing} runs are missing.")
+    return 1 if missing else 0
+
+
 def bench(arguments: WithDevice) -> int:
     """Everything; exit code 1 if a run failed."""
     from benchmarks.report import score_report, what_it_shows
@@ -232,6 +245,7 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
     "status": (Status, status),
     "scores": (Scores, lambda arguments: scores(arguments, arguments.weights)),
     "plot": (Plot, plot),
+    "report": (Report, report),
     "baseline": (Baseline, baseline),
     "random-play": (RandomPlay, random_play),
     "readme": (Readme, readme),
