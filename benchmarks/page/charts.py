@@ -27,7 +27,8 @@ from benchmarks.statistics import Interval, performance_profile
 
 PANEL = (220, 150)  # user units of a learning curve
 WIDE = 440  # and of the other charts
-ROW = 22
+ROW = 22  # height of a game's bar with its air
+FEW_POINTS = 24  # a curve of no more shows where they are
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,9 @@ def learning_curve(game: str, lines: Sequence[Line], random: float, total_frames
                 add(drawing, "path", "published", d=diamond, data_series=str(number))
         else:
             path(drawing, each.kind, places).set("data-series", str(number))
+            if len(places) <= FEW_POINTS:
+                dots = "".join(f"M{left:g},{top:g}h0" for left, top in places)
+                add(drawing, "path", f"{each.kind} dots", d=dots, data_series=str(number))
     if not lines:
         add(drawing, "text", "empty middle", "no episode ran to its end", x=(box[0] + box[2]) / 2, y=height / 2 - 12)
     series = [
@@ -138,28 +142,28 @@ def intervals(found: Mapping[str, Interval]) -> Chart:
     return Chart("intervals", drawing.attrib["aria-label"], markup(drawing), {"series": series})
 
 
-def game_bars(scores: Mapping[str, Sequence[float]]) -> Chart:
+def game_bars(scores: Mapping[str, Mapping[int, float]]) -> Chart:
     """Human-normalised score of each game: a bar for the mean, a dot per seed; games without a score are empty rows."""
     bottom = 10.0 + ROW * len(scores)
     box = (122.0, 6.0, WIDE - 62.0, bottom)
     drawing = canvas(WIDE, bottom + 40, "Human-normalised score of each game")
-    x = score_axis([value for values in scores.values() for value in values], box[0], box[2])
+    x = score_axis([value for seeds in scores.values() for value in seeds.values()], box[0], box[2])
     grid(drawing, x, None, box)
     series = []
-    for row, (game, values) in enumerate(scores.items()):
+    for row, (game, seeds) in enumerate(scores.items()):
         middle = 10.0 + ROW * (row + 0.5)
         add(drawing, "text", "name end", game, x=box[0] - 8, y=middle + 4)
-        if not values:
+        if not seeds:
             add(drawing, "text", "value end", "no score", x=WIDE - 6, y=middle + 4)
             continue
-        mean = sum(values) / len(values)
+        mean = sum(seeds.values()) / len(seeds)
         left, right = sorted((x.at(0), x.at(mean)))
         add(drawing, "rect", "bar", x=left, y=middle - 7, width=max(right - left, 0.5), height=14.0)
-        for value in values:
+        for value in seeds.values():
             add(drawing, "circle", "dot", cx=x.at(value), cy=middle, r=2.6)
         add(drawing, "text", "value end", f"{mean:.3f}", x=WIDE - 6, y=middle + 4)
-        at = [[x.at(mean), middle], *([x.at(value), middle] for value in values)]
-        text = [f"mean {mean:.3f}", *(f"{value:.3f}" for value in values)]
+        at = [[x.at(mean), middle], *([x.at(value), middle] for value in seeds.values())]
+        text = [f"mean {mean:.3f}", *(f"seed {seed}: {value:.3f}" for seed, value in seeds.items())]
         series.append({"name": game, "at": at, "text": text})
     line(drawing, "random", x.at(0), box[1], x.at(0), bottom)
     _score_label(drawing, box)

@@ -74,9 +74,25 @@ class Content:
     typed: tuple[tuple[str, str], ...]
 
     @property
+    def folder(self) -> str:
+        """Where the records are, as text."""
+        return clean(str(self.asked.folder))
+
+    @property
     def finished(self) -> int:
         """Runs that have a score."""
         return self.total - len(self.missing)
+
+    @property
+    def published_source(self) -> str:
+        """The source of the column of published scores: the first of those that have most games; empty if none has."""
+        sources = [each.source for game in self.games for each in game.published]
+        return max(sources, key=sources.count, default="")
+
+    @property
+    def sections(self) -> dict[str, list[Fact]]:
+        """The facts under their headings, in the records' order."""
+        return {each.section: [fact for fact in self.facts if fact.section == each.section] for each in self.facts}
 
     @property
     def warnings(self) -> list[str]:
@@ -149,7 +165,7 @@ def _stored(asked: Asked) -> tuple[str, str]:
     if not asked.baseline or not path.exists():
         return "", ""
     content = read_json(path)
-    return clean(content.get("reason")), clean(content.get("stored"))
+    return clean(content.get("reason", NOT_RECORDED)), clean(content.get("stored", NOT_RECORDED))
 
 
 # ---------------------------------------------------------------------- charts
@@ -159,7 +175,8 @@ def _charts(
     scores: ScoreMatrix, records: Sequence[RunRecord], aggregates: dict[str, Interval] | None
 ) -> dict[str, Chart]:
     """By key; what needs every run is absent if one is missing."""
-    found = [game_bars({game: scores.normalised(game).tolist() for game in scores.games})]
+    by_seed = {g: dict(zip(sorted(scores.raw[g]), scores.normalised(g).tolist(), strict=True)) for g in scores.games}
+    found = [game_bars(by_seed)]
     if aggregates:
         found.append(intervals({name: i for name, i in aggregates.items() if name != "optimality gap"}))
         found.append(profile(scores.matrix()))
@@ -176,8 +193,7 @@ def _curve(matrix: Matrix, game: str, records: Sequence[RunRecord]) -> Chart:
     lines = [_line(f"seed {seed}", "seed" if len(curves) > 1 else "mean", *curve) for seed, curve in curves.items()]
     if len(curves) > 1:
         frames, together = next(iter(curves.values()))[0], np.stack([points for _, points in curves.values()])
-        mean = np.ma.masked_invalid(together).mean(axis=0).filled(np.nan)
-        lines.append(_line("mean of seeds", "mean", frames, mean))
+        lines.append(_line("mean of seeds", "mean", frames, together.mean(axis=0)))  # NaN where one seed has no point
     if comparable(matrix):
         budgets = published(PUBLISHED).frames[published(PUBLISHED).frames <= matrix.frames]
         theirs = [published_score(PUBLISHED, game, budget) for budget in budgets.tolist()]

@@ -6,14 +6,14 @@ import json
 import unicodedata
 from typing import Any
 
-NOT_RECORDED = "not recorded"
+NOT_RECORDED = "not recorded"  # for what a file does not hold at all
 UNSHOWABLE = ("Cc", "Cf", "Cs", "Co", "Cn")  # controls, marks that turn the reading direction, lone surrogates
 
 
 def clean(value: Any) -> str:
     """``value`` as one line of characters that can be shown. Markup in it stays; escaping is the template's."""
-    if value is None or value == "":
-        return NOT_RECORDED
+    if value is None:
+        return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

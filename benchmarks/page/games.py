@@ -58,6 +58,10 @@ class Game:
     seeds: tuple[Seed, ...]
     published: tuple[Published, ...]
 
+    def published_by(self, source: str) -> Published | None:
+        """What ``source`` scored."""
+        return next((each for each in self.published if each.source == source), None)
+
     @property
     def scores(self) -> list[float]:
         """Raw scores of the seeds that have one."""
@@ -136,7 +140,7 @@ def _seed(cell: Cell, page: Path) -> Seed:
         normalised=human_and_random()[cell.member.game].normalise(score),
         best=_best(record),
         returns=_returns(protocol_evaluation(record)["episodes"]),
-        videos=tuple((_link(video, page), video.name) for video in sorted(cell.folder.glob("video-*.mp4"))),
+        videos=tuple((_link(video, page), clean(video.name)) for video in sorted(cell.folder.glob("video-*.mp4"))),
     )
 
 
@@ -154,7 +158,7 @@ def _returns(episodes: Any) -> tuple[float, ...]:
 
 def _link(target: Path, page: Path) -> str:
     """Relative, so that the folder can be moved or sent with its page."""
-    return quote(os.path.relpath(target.absolute(), page.absolute().parent))
+    return quote(os.fsencode(os.path.relpath(target.absolute(), page.absolute().parent)))
 
 
 # ---------------------------------------------------------------------- beside published scores

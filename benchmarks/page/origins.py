@@ -53,9 +53,10 @@ def facts(records: Sequence[RunRecord]) -> list[Fact]:
 def _origin(provenance: Any) -> Iterator[tuple[str, str, str]]:
     recorded = _mapping(provenance)
     source = _mapping(recorded.get("source"))
-    yield "source", "commit", clean(source.get("commit"))
-    yield "source", "uncommitted changes", clean(source.get("dirty"))
-    yield "source", "constraints.txt, SHA-256", clean(recorded.get("lock_sha256"))
+    dirty = source.get("dirty")
+    yield "source", "commit", clean(source.get("commit", NOT_RECORDED))
+    yield "source", "uncommitted changes", clean(dirty) if isinstance(dirty, bool) else NOT_RECORDED
+    yield "source", "constraints.txt, SHA-256", clean(recorded.get("lock_sha256", NOT_RECORDED))
     for section, label in (("versions", "version"), ("machine", "machine"), ("torch", "PyTorch")):
         for name, value in _mapping(recorded.get(section)).items():
             yield label, clean(name).replace("_", " "), _memory(value) if name == "memory_bytes" else clean(value)
@@ -76,7 +77,7 @@ def roms(records: Sequence[RunRecord]) -> dict[str, list[str]]:
     """MD5 of the ROM of each game; more than one if its runs disagree."""
     found: dict[str, list[str]] = {}
     for record in records:
-        md5 = clean(_mapping(record.run.get("provenance")).get("rom_md5"))
+        md5 = clean(_mapping(record.run.get("provenance")).get("rom_md5", NOT_RECORDED))
         known = found.setdefault(record.member.game, [])
         if md5 not in known:
             known.append(md5)
@@ -85,7 +86,7 @@ def roms(records: Sequence[RunRecord]) -> dict[str, list[str]]:
 
 def commands(records: Sequence[RunRecord]) -> list[tuple[str, str]]:
     """Name of each run, and what was typed to make it."""
-    return [(r.folder.name, clean(_mapping(r.run.get("provenance")).get("command"))) for r in records]
+    return [(r.folder.name, clean(_mapping(r.run.get("provenance")).get("command", NOT_RECORDED))) for r in records]
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -204,7 +204,13 @@
       }
       setTimeout(() => (button.textContent = "Copy"), 2000);
     });
-    block.after(button);
+    block.parentElement.append(button);
+  }
+
+  // Only what can be scrolled needs the keyboard.
+  function keepInTabOrder(block) {
+    if (block.scrollWidth > block.clientWidth) block.tabIndex = 0;
+    else block.removeAttribute("tabindex");
   }
 
   function openForPaper() {
@@ -218,5 +224,7 @@
   all(".games").forEach(makeFoldable);
   all(".plot").forEach((plot) => makeReadable(plot, data[plot.dataset.chart]));
   if (navigator.clipboard) all(".steps pre").forEach(makeCopyable);
+  const blocks = new ResizeObserver((entries) => entries.forEach((entry) => keepInTabOrder(entry.target)));
+  all(".scroll, pre").forEach((block) => blocks.observe(block));
   window.addEventListener("beforeprint", openForPaper);
 })();

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from datetime import UTC, datetime
 from importlib import resources
 
 import jinja2
@@ -64,11 +65,20 @@ def _environment() -> jinja2.Environment:
         "seconds": lambda value: "not recorded" if value is None else format_seconds(value),
         "whole": lambda value: "-" if value is None else f"{value:,.0f}",
         "frames": format_frames,
+        "time": _time,
         "interval": format_interval,
         "drawing": Markup,
         "symbol": SYMBOLS.__getitem__,
     }
     return environment
+
+
+def _time(text: str) -> str:
+    """``2026-11-22T12:07:33+00:00`` for a reader; anything else as it is."""
+    try:
+        return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except ValueError:
+        return text
 
 
 def _policy(css: str, script: str) -> str:

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from benchmarks.page.content import Content
+from benchmarks.page.foreign import clean
 from benchmarks.statistics import REPETITIONS
 
 
@@ -21,7 +22,7 @@ class Step:
 def steps(content: Content) -> list[Step]:
     """From an empty machine to this page."""
     asked, config = content.asked, content.asked.matrix.config
-    options = shlex.join(asked.options())
+    options = clean(shlex.join(asked.options()))
     found = list[Step]()
     [commit] = [fact for fact in content.facts if fact.section == "source" and fact.name == "commit"][:1]
     if not commit.differs and len(commit.values[0][0]) == 40 and commit.values[0][0].isalnum():
@@ -45,7 +46,7 @@ def steps(content: Content) -> list[Step]:
         )
     )
     results = [] if str(asked.store.root) == "results" else ["--results", str(asked.store.root)]
-    own = shlex.join(["--baseline", asked.baseline, *results]) if asked.baseline else options
+    own = clean(shlex.join(["--baseline", asked.baseline, *results])) if asked.baseline else options
     found.append(Step("This page", f"python -m benchmarks report {own}"))
     return found
 
@@ -79,12 +80,20 @@ def origins_of_numbers(content: Content) -> list[tuple[str, str]]:
         (
             "learning curves",
             f"mean raw_return of the training episodes that ended in each {content.span_frames:,} frames, from the "
-            "run's episodes.csv, without those that an iteration's end cut; the thick line is the mean over the seeds "
-            "that have a point there.",
+            "run's episodes.csv, without those that an iteration's end cut; the thick line is their mean where every "
+            "seed has a point.",
         ),
         ("frames/s", "frames trained over the loop's wall_seconds in the last row of progress.csv."),
         ("wall time of a run", "ended - started in run.json: start-up, training and evaluations."),
     ]
+    if content.published_source:
+        rows.append(
+            (
+                "published scores",
+                "benchmarks/data/published_dqn_scores.csv and SOURCES.md there: mean of the last points of 1M frames, "
+                "five at most, up to the budget.",
+            )
+        )
     if content.prediction:
         rows.append(
             (

@@ -44,8 +44,8 @@ def _headline(content: Content) -> str:
         return f"**No aggregate: {len(content.missing)} of {content.total} runs have no score.**"
     seeds = content.asked.matrix.num_seeds
     return (
-        f"**IQM {format_interval(content.aggregates['IQM'])}** of human-normalised scores "
-        f"(0: random policy, 1: human) over {len(content.games)} games × {seeds} seed{'s' if seeds > 1 else ''}."
+        f"**IQM {format_interval(content.aggregates['IQM'])}** of human-normalised scores (0: random policy, "
+        f"1: human) over {len(content.games)} games with {seeds} seed{'s' if seeds > 1 else ''} each."
     )
 
 
@@ -66,4 +66,4 @@ def escaped(text: str) -> str:
     """Text from a file inside Markdown: no table, link, image, markup or mention can come of it."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*_{}\[\]()#+!|~^$:])", r"\\\1", text)
-    return text.replace("@", "@<!-- -->")
+    return text.replace("@", "@<!-- -->").replace("www.", "www\\.")
