@@ -54,7 +54,7 @@ def score_axis(values: Sequence[float], start: float, end: float) -> Axis:
 
     Holds 0, the random policy, always.
     """
-    low, high = min(0.0, *values), max(0.0, *values)
+    low, high = min([0.0, *values]), max([0.0, *values])
 
     def bend(value: float) -> float:
         return math.asinh(value / LINEAR_WITHIN)

@@ -7,6 +7,7 @@ that nothing a record holds could run even if it were written into the page.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from datetime import UTC, datetime
 from importlib import resources
@@ -49,6 +50,7 @@ def render(content: Content) -> str:
     return text
 
 
+@functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("benchmarks.page", "."),
