@@ -7,6 +7,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -20,7 +21,16 @@ KEYS = {
     "Enter": 13, "Escape": 27, "Tab": 9, "End": 35, "Home": 36,
     "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40,
 }  # fmt: skip
-SECONDS = 30
+SECONDS = 60
+# The browser reads commands at descriptor 3 and answers at 4.
+LAUNCHER = """
+import fcntl, os, sys
+high = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]]
+for number, descriptor in enumerate(high, start=3):
+    os.dup2(descriptor, number)
+    os.close(descriptor)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 
 
 def find() -> str | None:
@@ -40,9 +50,8 @@ class Chromium:
         read_commands, self._write = os.pipe()
         self._read, write_answers = os.pipe()
         flags = [*FLAGS, f"--user-data-dir={self._profile.name}", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-        # The browser reads commands at descriptor 3 and answers at 4; a shell puts them there.
         self._process = subprocess.Popen(
-            ["sh", "-c", f'exec "$0" "$@" 3<&{read_commands} 4>&{write_answers}', binary, *flags, "about:blank"],
+            [sys.executable, "-ISc", LAUNCHER, str(read_commands), str(write_answers), binary, *flags, "about:blank"],
             pass_fds=(read_commands, write_answers), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True, env=os.environ | {"HOME": self._profile.name},
         )  # fmt: skip

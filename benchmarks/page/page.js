@@ -142,13 +142,12 @@
       tip.hidden = true;
     }
 
-    const nearest = (points, x, y) =>
-      points.reduce((best, p) => (Math.hypot(p.x - x, p.y - y) < Math.hypot(best.x - x, best.y - y) ? p : best));
+    const least = (points, distance) => points.reduce((best, p) => (distance(p) < distance(best) ? p : best));
 
     function follow(event) {
       const inverse = svg.getScreenCTM().inverse();
       const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(inverse);
-      show(nearest(flat, at.x, at.y));
+      show(least(flat, (p) => Math.hypot(p.x - at.x, p.y - at.y)));
     }
 
     // Left and right along a series; up and down to the next one, at the same place.
@@ -163,7 +162,7 @@
         End: series[row].length - 1,
       };
       if (key in places) return series[row][places[key]];
-      return key === "ArrowUp" || key === "ArrowDown" ? nearest(other, current.x, other[0].y) : null;
+      return key === "ArrowUp" || key === "ArrowDown" ? least(other, (p) => Math.abs(p.x - current.x)) : null;
     }
 
     plot.addEventListener("keydown", (event) => {
