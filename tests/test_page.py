@@ -421,7 +421,13 @@ def test_published_scores_stand_beside_the_papers_protocol_only(nature_page, pag
         "dopamine-dqn-rmsprop-2018",
         "dopamine-dqn-adam-mse-2021",
     ]  # nnabla lacks phoenix
-    assert "sticky actions" in rivals[0][3]
+    differences = (
+        "kind of returns: evaluation returns against training returns",
+        "epsilon: epsilon 0.05 against epsilon 0.01",
+        "sticky actions: no sticky actions against sticky actions 0.25",
+    )
+    assert rivals[0][3] == "; ".join(differences)
+    assert "; ".join(differences) in nature_page.one("section", id="games").text
     diamonds = hover(nature_page)["curve-phoenix"]["series"][-1]
     assert (diamonds["name"], diamonds["x"][-1], round(diamonds["y"][-1])) == (
         "published",
@@ -503,8 +509,8 @@ def test_gates_say_what_their_files_say(page):
     assert gate.one("h3").text == "? inconclusive scores gate"
     assert "Neither worse nor as good: add 3 seeds." in gate.text
     assert body_of(page, "Checks") == [
-        ["worse", "✓ pass", "difference of IQM +0.01, p = .6p0.6"],
-        ["as good", "? inconclusive", "p = .12p0.12"],
+        ["worse", "✓ pass", "difference of IQM +0.01, p = .6 p 0.6"],
+        ["as good", "? inconclusive", "p = .12 p 0.12"],
     ]
     assert "scores gate: inconclusive" in page.one("ul", "chips").text
     assert "baseline atari3-ci-v1-16k" in gate.text

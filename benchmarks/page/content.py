@@ -21,7 +21,7 @@ from benchmarks.page.origins import Cost, Fact, Hyperparameter, commands, cost, 
 from benchmarks.reference import human_and_random
 from benchmarks.report import PUBLISHED, score_report
 from benchmarks.runner import Matrix
-from benchmarks.scores import ScoreMatrix, full_episodes, score_matrix, training_curves
+from benchmarks.scores import ScoreMatrix, evaluation_measurement, full_episodes, score_matrix, training_curves
 from benchmarks.sources import published
 from benchmarks.statistics import Interval, coverage_note, predicted_median, prediction_note, sample_efficiency
 from dqn_ref.config import NATURE, UserError
@@ -88,6 +88,12 @@ class Content:
         """The source of the column of published scores: the first of those that have most games; empty if none has."""
         sources = [each.source for game in self.games for each in game.published]
         return max(sources, key=sources.count, default="")
+
+    @property
+    def published_differences(self) -> list[str]:
+        """What keeps that source's scores from being compared with these."""
+        ours = evaluation_measurement(self.asked.matrix.config)
+        return ours.differences(published(self.published_source).measured) if self.published_source else []
 
     @property
     def sections(self) -> dict[str, list[Fact]]:
