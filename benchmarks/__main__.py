@@ -1,4 +1,4 @@
-"""python -m benchmarks bench | plan | run | status | scores | plot | baseline ... | random-play | readme"""
+"""python -m benchmarks COMMAND: what can be typed is listed in COMMANDS and GROUPS below."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from benchmarks.arguments import (
     Plot,
     RandomPlay,
     Readme,
+    Report,
     Run,
     Scores,
     Status,
@@ -150,6 +151,18 @@ def plot(arguments: Common) -> int:
     if found.missing:
         say(f"No aggregate is drawn: {len(found.missing)} runs are missing.")
     return 1 if found.missing else 0
+
+
+def report(arguments: Report) -> int:
+    """Make the page and the summary; exit code 1 if a cell is missing."""
+    from benchmarks.page.files import write_report
+
+    written, missing = write_report(arguments)
+    for path in written:
+        say(f"Written: {path}")
+    if missing:
+        say(f"No aggregate is shown: {missing} runs are missing.")
+    return 1 if missing else 0
 
 
 def bench(arguments: WithDevice) -> int:
@@ -302,6 +315,7 @@ COMMANDS: Commands = {
     "status": (Status, status),
     "scores": (Scores, lambda arguments: scores(arguments, arguments.weights)),
     "plot": (Plot, plot),
+    "report": (Report, report),
     "compare": (Compare, compare),
     "random-play": (RandomPlay, random_play),
     "readme": (Readme, readme),

@@ -72,6 +72,30 @@ class Plot(Common):
     """Draw learning curves, scores per game, intervals and performance profile."""
 
 
+@dataclass(frozen=True)
+class Report:
+    """Make one HTML page of a suite: result, plots, games, protocol, provenance, cost. It needs no network."""
+
+    suite: tyro.conf.Positional[str | None] = None
+    """atari10 (default), atari5, atari3 or atari57."""
+    protocol: Literal["ci", "nature"] | None = None
+    """Named set of hyperparameters. Default: ci, or the baseline's."""
+    frames: FramesOrDefault = None
+    """Frames of each run, e.g. 10M. Default: the protocol's, or the baseline's."""
+    seeds: int | None = None
+    """Seeds of each game: 0 up to one below. Default: the protocol's, or the baseline's."""
+    results: Path = Path("results")
+    """The results folder."""
+    baseline: str | None = None
+    """Show this stored baseline, e.g. atari10-ci-v1-16k, in place of the runs of this machine."""
+    gate: tuple[Path, ...] = ()
+    """JSON files that gates wrote; the page shows their verdicts."""
+    out: Path | None = None
+    """File of the page. Default: RESULTS/report/NAME.html."""
+    markdown: Path | None = None
+    """File of a summary in Markdown, for a pull request. Default: none is written."""
+
+
 class Bench(WithDevice):
     """The whole path: plan, run what is missing, scores, plots, and what they show."""
 

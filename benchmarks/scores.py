@@ -57,7 +57,9 @@ def protocol_evaluation(record: RunRecord, weights: str = "last") -> Mapping[str
         "num_episodes": config.evaluation_episodes,
     }
     for evaluation in record.evaluations:
-        if all(evaluation[key] == value for key, value in wanted.items()) and math.isfinite(evaluation["mean_return"]):
+        score = evaluation["mean_return"]
+        number = isinstance(score, int | float) and math.isfinite(score)
+        if number and all(evaluation[key] == value for key, value in wanted.items()):
             return evaluation
     raise UserError(
         f"{record.folder} is finished but holds no evaluation of its protocol for its {weights} network. "
