@@ -38,7 +38,7 @@ TITLES = {"optimality gap": "optimality gap\n(lower is better)"}
 @styled
 def intervals(rows: Sequence[Shown], caption: Sequence[str]) -> Figure:
     """IQM, median, mean and optimality gap, a panel each with an axis of its own; a row a source."""
-    labels = [(wrapped(row.name, LABEL, TEXT, "bold")[:2], wrapped(row.caption, LABEL, SMALL)) for row in rows]
+    labels = [(wrapped(row.name, LABEL, TEXT, "bold", most=2), wrapped(row.caption, LABEL, SMALL)) for row in rows]
     heights = [(len(names) * TEXT + len(lines) * SMALL) * SPACING for names, lines in labels]  # points
     figure, axes = panels(1, len(AGGREGATES), len(rows) * (max(30.0, *heights) + 10) / 72 + 0.65, sharey=True)
     found = [aggregates(row.scores) for row in rows]

@@ -9,10 +9,9 @@ from benchmarks.curves import Curves
 from benchmarks.plots.aggregates import intervals, profile
 from benchmarks.plots.curves import efficiency, learning_curves
 from benchmarks.plots.games import game_bars, improvement
-from benchmarks.plots.shown import prediction_lines, shown_at
+from benchmarks.plots.shown import prediction_lines, published_note, shown_at
 from benchmarks.plots.suite import until, write
 from benchmarks.plots.words import count
-from benchmarks.sources import ORIGINS
 from dqn_ref.config import format_frames
 
 
@@ -37,8 +36,7 @@ def draw_comparison(
     """
     one, other = rows = [shown_at(each, frames, games) for each in (first, second)]
     what = f"{count(len(games), 'game')} at {format_frames(frames)} frames."
-    caption = [" ".join([what, *_origins((first, second))]), *notes]
-    whole = [*caption, *(f"{each.name}: {each.measured.words()}." for each in (first, second))]
+    caption = [" ".join([what, *published_note((first, second))]), *notes]
     figures = {
         "intervals": intervals(rows, [*caption, *prediction_lines(rows, games)]),
         "profile": profile(rows, caption),
@@ -47,17 +45,7 @@ def draw_comparison(
     }
     inside = [until(each, frames) for each in (first, second)]
     if all(len(each.budgets(games)) > 1 for each in inside):
-        figures["learning_curves"] = learning_curves(inside, games, whole)
+        figures["learning_curves"] = learning_curves(inside, games, caption)
     if all(len(each.budgets(games)) > 1 for each in (first, second)):
-        figures["sample_efficiency"] = efficiency([first, second], games, whole, mark=frames)
+        figures["sample_efficiency"] = efficiency([first, second], games, caption, mark=frames)
     return write(figures, folder, prefix)
-
-
-def _origins(sources: Sequence[Curves]) -> list[str]:
-    """Which of ``sources`` were published, where."""
-    named = {each.name: ORIGINS[each.name] for each in sources if each.name in ORIGINS}
-    if not named:
-        return []
-    where = "; ".join(dict.fromkeys(named.values()))
-    which = "Published" if len(named) == len(sources) else f"{' and '.join(named)}: published"
-    return [f"{which} figures, not runs of this project ({where})."]

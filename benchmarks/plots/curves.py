@@ -17,9 +17,12 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from benchmarks.curves import Curves
+from benchmarks.plots.shown import measured_notes
 from benchmarks.plots.style import (
     GREY,
     SMALL,
+    TEXT,
+    WIDTH,
     frames_axis,
     look,
     number_axis,
@@ -27,13 +30,14 @@ from benchmarks.plots.style import (
     panels,
     styled,
 )
-from benchmarks.plots.words import Entry, count, finish, shortened
+from benchmarks.plots.words import Entry, count, finish, seeds_note, shortened
 from benchmarks.reference import human_and_random
 from benchmarks.statistics import sample_efficiency
 
 FEWEST_FOR_BAND = 3  # of two seeds a bootstrap has three different means
 BAND_REPETITIONS = 2_000
-HEIGHTS = {1: 2.6, 2: 1.35, 3: 1.5, 5: 1.25}  # inches of a panel, by panels side by side
+HEIGHTS = {1: 2.6, 2: 1.35, 3: 1.4}  # inches of a panel, by panels side by side
+TICKS = {1: 8, 2: 5, 3: 3}  # most steps between numbers of frames
 LOG_FROM = 20.0  # a log axis where the last budget is so many times the first
 
 
@@ -64,9 +68,12 @@ def learning_curves(sources: Sequence[Curves], games: Sequence[str], caption: Se
         for place, source in reversed(list(enumerate(sources))):
             _curves(axis, source, game, place, last)
         axis.axhline(anchors[game].random, color=GREY, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
-        axis.set_title(shortened(game, 72 * 6 / columns, 10) + _seeds_here(sources[0], game))
+        axis.set_title(shortened(game, 72 * (WIDTH / columns - 0.5), TEXT), size=TEXT)
+        if missing := _seeds_here(sources[0], game):
+            axis.annotate(missing, (0, 1), (3, -2), xycoords="axes fraction", textcoords="offset points", va="top",
+                          size=SMALL, color=GREY)  # fmt: skip
         axis.set_xlim(0, last * 1.04)
-        frames_axis(axis)
+        frames_axis(axis, ticks=TICKS[columns])
         number_axis(axis.yaxis, ticks=4)
         axis.margins(y=0.12)
     for column in range(columns):
@@ -77,13 +84,12 @@ def learning_curves(sources: Sequence[Curves], games: Sequence[str], caption: Se
         empty.set_axis_off()
     kind = {"training": "training episodes", "evaluation": "evaluation episodes"}.get(str(sources[0].measured.returns))
     title = f"Learning curves: raw return{f' of {kind}' if kind else ''}"
-    return finish(figure, title, [*caption, *_band_note(sources, games)], _entries(sources, games))
+    notes = [*measured_notes(sources), *_band_note(sources, games)]
+    return finish(figure, title, [*caption, *notes], _entries(sources, games))
 
 
 def _columns(games: int) -> int:
-    """Panels side by side: three, or two if that leaves no empty place; more where there are very many."""
-    if games > 12:
-        return 5
+    """Panels side by side: three, or two if that leaves no empty place."""
     return min(games, 2 if games % 3 and games % 2 == 0 else 3)
 
 
@@ -115,7 +121,7 @@ def _curves(axis: Axes, source: Curves, game: str, place: int, last: int) -> Non
 
 def _seeds_here(source: Curves, game: str) -> str:
     most, here = max(map(len, source.raw.values())), len(source.raw.get(game, {}))
-    return f" ({here} of {most} seeds)" if 0 < here < most else ""
+    return f"{here} of {most} seeds" if 0 < here < most else ""
 
 
 def _band_note(sources: Sequence[Curves], games: Sequence[str]) -> list[str]:
@@ -190,4 +196,6 @@ def efficiency(
     axis.set_xlabel("frames")
     axis.set_ylabel("IQM of human-normalised scores")
     entries.append((Line2D([], [], color=GREY, linestyle=(0, (4, 3)), linewidth=1), "random policy (0)"))
-    return finish(figure, "Sample efficiency: IQM by budget, with 95 % intervals", caption, entries)
+    seeds = seeds_note(len(source.seeds(games)) for source in sources)
+    notes = [*measured_notes(sources), *filter(None, [seeds])]
+    return finish(figure, "Sample efficiency: IQM by budget, with 95 % intervals", [*caption, *notes], entries)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.curves import Curves, Measurement
 from benchmarks.plots.words import count
-from benchmarks.sources import PUBLISHED, published
+from benchmarks.sources import ORIGINS, PUBLISHED, published
 from benchmarks.statistics import predicted_median, prediction_note
 from benchmarks.suites import SUITES
 from dqn_ref.config import format_frames
@@ -54,6 +54,20 @@ def measured_words(measured: Measurement) -> str:
         sticky = measured.sticky_action_probability
         parts.append(f"sticky actions {sticky:g}" if sticky else "no sticky actions")
     return ", ".join(parts)
+
+
+def measured_notes(sources: Sequence[Curves]) -> list[str]:
+    """A line a source: how it was measured."""
+    return [f"{each.name}: {measured_words(each.measured)}." for each in sources]
+
+
+def published_note(sources: Sequence[Curves]) -> list[str]:
+    """Which of ``sources`` are published, and where; empty if none is."""
+    named = {each.name: ORIGINS[each.name] for each in sources if each.name in ORIGINS}
+    if not named:
+        return []
+    which = "Published" if len(named) == len(sources) else f"{' and '.join(named)}: published"
+    return [f"{which} figures, not runs of this project ({'; '.join(dict.fromkeys(named.values()))})."]
 
 
 def published_at(frames: int, games: Sequence[str]) -> list[Curves]:

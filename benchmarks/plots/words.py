@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
@@ -46,10 +47,10 @@ def shortened(text: str, points: float, size: float, weight: str = "normal") -> 
     return text[:fits].rstrip() + "…"
 
 
-def wrapped(text: str, points: float, size: float, weight: str = "normal") -> list[str]:
+def wrapped(text: str, points: float, size: float, weight: str = "normal", most: int = 0) -> list[str]:
     """``text`` in lines of at most ``points``, broken at spaces and after ``-``, ``_`` and ``/``.
 
-    Only a part that is wider than a line is cut.
+    A part that is wider than a line is cut, and what is left after ``most`` lines, if that is not 0.
     """
     lines = [""]
     for part in re.split(r"(?<= )|(?<=\w[-_/])", legible(text)):
@@ -57,7 +58,10 @@ def wrapped(text: str, points: float, size: float, weight: str = "normal") -> li
             lines[-1] += part
         else:
             lines.append(shortened(part, points, size, weight))
-    return [line.rstrip() for line in lines if line.strip()]
+    lines = [line for line in lines if line.strip()]
+    if most and len(lines) > most:
+        lines[most - 1 :] = [shortened("".join(lines[most - 1 :]), points, size, weight)]
+    return [line.rstrip() for line in lines]
 
 
 # ---------------------------------------------------------------------- around the axes
@@ -95,10 +99,9 @@ def finish(figure: Figure, title: str, caption: Sequence[str], legend: Sequence[
 
 
 def _legend_columns(widths: Sequence[float], points: float) -> int:
-    """As many columns as fit, if the entries are filled in column by column; at least one."""
+    """As many columns as fit, filled as Matplotlib fills them; at least one."""
     for columns in range(len(widths), 1, -1):
-        rows = -(-len(widths) // columns)
-        if sum(max(widths[first : first + rows]) for first in range(0, len(widths), rows)) <= points:
+        if sum(max(column) for column in np.array_split(widths, columns)) <= points:
             return columns
     return 1
 
