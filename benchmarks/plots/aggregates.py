@@ -91,6 +91,8 @@ def _few_ticks(axis: Axes) -> None:
         widest = max((width_of(plain_number(tick), TEXT) for tick in inside), default=0)
         if all((right - left) / (high - low) * PANEL >= widest + 5 for left, right in itertools.pairwise(inside)):
             break
+    else:
+        inside = inside[:1]
     axis.xaxis.set_major_locator(FixedLocator(inside))
     axis.xaxis.set_major_formatter(FuncFormatter(plain_number))
 
@@ -101,7 +103,8 @@ def profile(rows: Sequence[Shown], caption: Sequence[str]) -> Figure:
     figure, axis = one_panel(2.9)
     low = min(0.0, *(float(row.scores.min()) for row in rows))
     high = max(0.0, *(float(row.scores.max()) for row in rows))
-    thresholds = np.linspace(low - 0.05 * (high - low), high + 0.05 * (high - low), 401)
+    margin = 0.05 * (high - low) or 1.0
+    thresholds = np.linspace(low - margin, high + margin, 401)
     entries = list[Entry]()
     for place, row in enumerate(rows):
         style = look(place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import re
 from collections.abc import Iterable, Sequence
@@ -41,10 +42,8 @@ def shortened(text: str, points: float, size: float, weight: str = "normal") -> 
     text = legible(text)
     if width_of(text, size, weight) <= points:
         return text
-    fits = next(
-        n for n in range(len(text) - 1, -1, -1) if width_of(text[:n].rstrip() + "…", size, weight) <= points or n == 0
-    )
-    return text[:fits].rstrip() + "…"
+    too_many = bisect.bisect_right(range(len(text)), points, key=lambda n: width_of(text[:n] + "…", size, weight))
+    return text[: max(0, too_many - 1)].rstrip() + "…"
 
 
 def wrapped(text: str, points: float, size: float, weight: str = "normal", most: int = 0) -> list[str]:
