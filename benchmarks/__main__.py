@@ -135,7 +135,7 @@ def scores(arguments: Common, weights: str = "last") -> int:
 
 def plot(arguments: Common) -> int:
     """Draw; exit code 1 if a cell is missing."""
-    from benchmarks.plots import draw_all
+    from benchmarks.plots import draw_all, stored_baseline
     from benchmarks.scores import score_matrix
 
     matrix, store = arguments.matrix(), arguments.store()
@@ -146,7 +146,8 @@ def plot(arguments: Common) -> int:
             f"There is nothing to draw: no run of {matrix.group} is finished in {store.runs(matrix.group)}."
         )
     records = [cell.record for cell in cells if cell.record and cell.status == "finished"]
-    files = draw_all(matrix, found, records, store.plots(matrix.name))
+    baseline = stored_baseline(matrix, store)
+    files = draw_all(matrix, found, records, store.plots(matrix.name), [baseline] if baseline else [])
     say(f"Drawn in {files[0].parent}: {', '.join(path.name for path in files if path.suffix == '.png')} (and SVG)")
     if found.missing:
         say(f"No aggregate is drawn: {len(found.missing)} runs are missing.")
@@ -267,6 +268,11 @@ def compare(arguments: Compare) -> int:
     ):
         if path:
             write_text(path, text)
+    if arguments.plots:
+        from benchmarks.plots import draw_comparison
+
+        files = draw_comparison(found.first, found.second, found.frames, found.games, arguments.plots)
+        say(f"Drawn in {arguments.plots}: {', '.join(path.name for path in files if path.suffix == '.png')} (and SVG)")
     return 0
 
 

@@ -11,22 +11,27 @@ from statistics import median
 
 from benchmarks import baselines
 from benchmarks.costs import format_seconds
-from benchmarks.plots import draw_all
+from benchmarks.plots import draw_all, draw_comparison
 from benchmarks.random_play import markdown as random_play_markdown
 from benchmarks.report import markdown, score_report
 from benchmarks.runner import Matrix
 from benchmarks.scores import ScoreMatrix
+from benchmarks.sources import published
 from benchmarks.speed.drawings import draw_speed
 from benchmarks.speed.peers import SCHEMA as PEERS_SCHEMA
 from benchmarks.speed.peers import markdown as speed_markdown
 from benchmarks.speed.result import markdown as bench_markdown
+from benchmarks.speed.trend import draw_trends
 from benchmarks.store import Store
+from benchmarks.suites import suite_games
 from dqn_ref.config import UserError
 from dqn_ref.provenance import machine_words
 from dqn_ref.records import RunRecord
 
 PAGES = (Path("README.md"), Path("docs/fidelity.md"), Path("docs/speed.md"))
 IMAGES = Path("docs/images")
+COMPARED = ("dopamine-dqn-rmsprop-2018", "dopamine-dqn-adam-mse-2021")
+COMPARED_FRAMES = 10_000_000
 
 
 def update_page(path: Path, store: Store, *, write: bool) -> bool:
@@ -51,6 +56,7 @@ def update_page(path: Path, store: Store, *, write: bool) -> bool:
         path.write_text(new)
         if path.name == "README.md":
             draw_baseline(store, path.parent / IMAGES)
+            draw_published(path.parent / IMAGES)
             draw_speeds(store, path.parent / IMAGES)
     return new != text
 
@@ -61,13 +67,21 @@ def draw_baseline(store: Store, folder: Path) -> list[Path]:
     return draw_all(matrix, scores, records, folder)
 
 
+def draw_published(folder: Path) -> list[Path]:
+    """Draw two published DQNs of Dopamine beside each other into ``folder``: what a comparison looks like."""
+    first, second = map(published, COMPARED)
+    return draw_comparison(first, second, COMPARED_FRAMES, suite_games("atari10"), folder, prefix="published-")
+
+
 def draw_speeds(store: Store, folder: Path) -> list[Path]:
-    """Draw the stored speed of each machine into a folder of its own under ``folder``."""
-    return [
-        drawn
-        for path in sorted((store.root / "speed").glob("*/speed.json"))
-        for drawn in draw_speed(json.loads(path.read_text()), folder / f"speed-{path.parent.name}")
-    ]
+    """Draw the stored speed of each machine, and how it went over time, into a folder of its own under ``folder``."""
+    drawn = list[Path]()
+    for machine in sorted((store.root / "speed").glob("*/")):
+        images = folder / f"speed-{machine.name}"
+        if (machine / "speed.json").exists():
+            drawn += draw_speed(json.loads((machine / "speed.json").read_text()), images)
+        drawn += draw_trends(machine, images)
+    return drawn
 
 
 def _baseline(store: Store) -> tuple[Matrix, ScoreMatrix, list[RunRecord]]:

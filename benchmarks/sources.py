@@ -47,6 +47,14 @@ PUBLISHED = {
     ),
 }
 
+# The same, to be named on a drawing.
+ORIGINS = {
+    "dopamine-dqn-rmsprop-2018": "google/dopamine 5873f54",
+    "dopamine-dqn-adam-mse-2021": "google/dopamine 5873f54",
+    "nnabla-rl-dqn": "sony/nnabla-rl d6c9999",
+    NATURE_2015: "Mnih et al. 2015, Extended Data Table 2",
+}
+
 
 @functools.cache
 def published(name: str) -> Curves:
