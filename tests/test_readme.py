@@ -33,6 +33,7 @@ def test_every_known_part_is_in_a_page():
     assert sorted(found) == sorted(PARTS)
 
 
+@pytest.mark.slow
 def test_every_drawing_is_what_the_results_say(tmp_path):
     """Bytes of the SVG, points of the PNG: how those are compressed is the processor's business."""
     pinned = re.search(r"^matplotlib==(.+)$", (ROOT / "constraints.txt").read_text(), re.M)[1]
@@ -56,13 +57,19 @@ def test_images_of_the_pages_are_there(page):
         assert (page.parent / image).exists(), image
 
 
-def test_a_changed_figure_is_noticed_and_mended(tmp_path):
+def test_a_changed_figure_is_noticed_and_mended(tmp_path, monkeypatch):
+    folders = []
+    monkeypatch.setattr("benchmarks.readme.draw_published", folders.append)
+    for name in ("draw_baseline", "draw_speeds"):
+        monkeypatch.setattr(f"benchmarks.readme.{name}", lambda store, folder: folders.append(folder))
     text = README.read_text()
     line = next(line for line in text.splitlines() if line.startswith("| amidar"))
     (tmp_path / "README.md").write_text(text.replace(line, line + " 12345 |"))
     store = Store(ROOT / "results")
     assert update_page(tmp_path / "README.md", store, write=False)
+    assert folders == []
     assert update_page(tmp_path / "README.md", store, write=True)
+    assert folders == 3 * [tmp_path / "docs" / "images"]
     assert (tmp_path / "README.md").read_text() == text
 
 

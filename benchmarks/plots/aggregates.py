@@ -19,6 +19,7 @@ from benchmarks.plots.style import (
     GREY,
     SMALL,
     TEXT,
+    WIDTH,
     look,
     number_axis,
     one_panel,
@@ -31,7 +32,6 @@ from benchmarks.plots.words import SPACING, Entry, finish, seeds_note, width_of,
 from benchmarks.statistics import AGGREGATES, Interval, aggregates, performance_profile
 
 LABEL = 162.0  # points that a row's name and caption may take at the left
-PANEL = 62.0  # and an axis beside it
 TITLES = {"optimality gap": "optimality gap\n(lower is better)"}
 
 
@@ -42,6 +42,9 @@ def intervals(rows: Sequence[Shown], caption: Sequence[str]) -> Figure:
     heights = [(len(names) * TEXT + len(lines) * SMALL) * SPACING for names, lines in labels]  # points
     figure, axes = panels(1, len(AGGREGATES), len(rows) * (max(30.0, *heights) + 10) / 72 + 0.65, sharey=True)
     found = [aggregates(row.scores) for row in rows]
+    widths = [width_of(name, TEXT, "bold") for names, _ in labels for name in names]
+    widths += [width_of(line, SMALL) for _, lines in labels for line in lines]
+    panel = (72 * WIDTH - max(widths, default=0) - 20) / len(AGGREGATES) - 16  # points, less the gap to the next
     for axis, name in zip(axes.flat, AGGREGATES, strict=True):
         for place, each in enumerate(found):
             _interval(axis, place, each[name])
@@ -52,7 +55,7 @@ def intervals(rows: Sequence[Shown], caption: Sequence[str]) -> Figure:
         axis.grid(axis="x", color=FAINT, linewidth=0.6)
         axis.use_sticky_edges = False
         axis.margins(x=0.4)  # room for the numbers above the points
-        _few_ticks(axis)
+        _few_ticks(axis, panel)
     where: dict[str, Any] = {
         "xycoords": axes[0, 0].get_yaxis_transform(), "textcoords": "offset points", "ha": "right",
         "linespacing": SPACING,
@@ -82,14 +85,14 @@ def _interval(axis: Axes, place: int, interval: Interval) -> None:
     )  # fmt: skip
 
 
-def _few_ticks(axis: Axes) -> None:
-    """As many ticks as their labels leave room for."""
+def _few_ticks(axis: Axes, width: float) -> None:
+    """As many ticks as their labels leave room for on an axis of ``width`` points."""
     low, high = axis.get_xlim()
     inside = list[float]()
     for steps in (4, 3, 2, 1):
         inside = [float(tick) for tick in round_ticks(steps).tick_values(low, high) if low <= tick <= high]
         widest = max((width_of(plain_number(tick), TEXT) for tick in inside), default=0)
-        if all((right - left) / (high - low) * PANEL >= widest + 5 for left, right in itertools.pairwise(inside)):
+        if all((right - left) / (high - low) * width >= widest + 5 for left, right in itertools.pairwise(inside)):
             break
     else:
         inside = inside[:1]

@@ -46,7 +46,7 @@ def draw_all(
     notes = [points, *published_note(sources)]
     figures = {"learning_curves": learning_curves(sources, matrix.games, [*caption, " ".join(notes)])}
     if not scores.missing:
-        ours = Shown(f"{OURS} (evaluation)", scores.matrix(), _measured(matrix, scores, records))
+        ours = Shown(f"{OURS} (evaluation)", scores.matrix(), _measured(matrix, scores))
         figures |= _aggregated(matrix, [ours, *others], training, caption)
     return write(figures, folder)
 
@@ -82,13 +82,13 @@ def stored_baseline(matrix: Matrix, store: Store) -> Shown | None:
     scores = score_matrix(matrix.games, cells)
     if scores.missing:
         return None
-    words = _measured(matrix, scores, [cell.record for cell in cells if cell.record])
-    return Shown("stored baseline", scores.matrix(), words)
+    source = revisions(cell.record for cell in cells if cell.record)
+    return Shown("stored baseline", scores.matrix(), f"{_measured(matrix, scores)}, {source}")
 
 
-def _measured(matrix: Matrix, scores: ScoreMatrix, records: Sequence[RunRecord]) -> str:
+def _measured(matrix: Matrix, scores: ScoreMatrix) -> str:
     words = measured_words(evaluation_measurement(matrix.config, scores.weights))
-    return f"{words}, {format_frames(matrix.frames)} frames, {count(scores.num_seeds, 'seed')}, {revisions(records)}"
+    return f"{words}, {format_frames(matrix.frames)} frames, {count(scores.num_seeds, 'seed')}"
 
 
 def _caption(matrix: Matrix, records: Sequence[RunRecord]) -> str:

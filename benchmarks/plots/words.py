@@ -94,7 +94,19 @@ def finish(figure: Figure, title: str, caption: Sequence[str], legend: Sequence[
             [handle for handle, _ in legend], labels, ncols=columns, loc="upper left", borderaxespad=0, borderpad=0,
             labelspacing=0.35, columnspacing=1.4, handlelength=2.2, bbox_to_anchor=(left, 1 - (head + 0.06) / total),
         )  # fmt: skip
+    _settle(figure)
     return figure
+
+
+def _settle(figure: Figure) -> None:
+    """Lay the axes out once, the same for every file.
+
+    The solver's last bits depend on where its objects lie in memory, and an SVG's ids on those bits: rounded away.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axis in figure.axes:
+        axis.set_position(tuple(round(each, 6) for each in axis.get_position().bounds))
 
 
 def _legend_columns(widths: Sequence[float], points: float) -> int:
