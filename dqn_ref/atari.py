@@ -48,9 +48,13 @@ def check_game(game: str) -> str:
 
 def rom_md5(game: str) -> str:
     """MD5 of the game's ROM, as recorded with every run."""
+    return hashlib.md5(_rom_path(game).read_bytes()).hexdigest()
+
+
+def _rom_path(game: str) -> Path:
     path = roms.get_rom_path(check_game(game))
     assert path is not None
-    return hashlib.md5(Path(path).read_bytes()).hexdigest()
+    return Path(path)
 
 
 @dataclass(frozen=True)
@@ -201,7 +205,8 @@ class ColourScreen:
 
     The same engine with the same options, so that equal seeds and actions make the same game. A picture is
     the maximum, colour by colour, of the last two screens of an agent step, as the agent's grey one is: much
-    is drawn in every other frame only, and would be missing from each fourth frame for as long as it lives.
+    is drawn in every other frame only, and would be missing from each fourth frame for as long as it lives. Where
+    the game is over before the last of an agent step's frames, the engine shows screens of some frames before.
 
     Raises:
         UserError: the game is unknown.
@@ -217,8 +222,8 @@ class ColourScreen:
         fire_on_reset: bool = False,
     ) -> None:
         bare = ale_py.ALEInterface()  # whose screens are 210 to 250 lines high
-        bare.loadROM(roms.get_rom_path(check_game(game)))
-        height, width = bare.getScreenDims()
+        bare.loadROM(_rom_path(game))
+        self.height, width = bare.getScreenDims()
         self._engine = _engine(
             game,
             1,
@@ -228,7 +233,7 @@ class ColourScreen:
             fire_on_reset=fire_on_reset,
             num_threads=1,
             grayscale=False,
-            img_height=height,
+            img_height=self.height,
             img_width=width,
             max_num_frames_per_episode=2**30,  # whoever plays it knows when to stop
             autoreset_mode="NextStep",  # so that the last picture is the episode's own
