@@ -86,8 +86,9 @@ def test_every_episode_is_the_one_in_evaluation_json(finished):
     assert len({each["raw_return"] for each in recorded(finished)["episodes"]}) > 1
 
 
-def test_the_network_is_asked_what_the_evaluation_asked_it_until_the_episode_ends():
-    """Batch by batch: eight episodes in play for the sake of one, which began where another had ended."""
+def test_the_network_is_asked_what_the_evaluation_asked_it_until_the_episode_ends(monkeypatch):
+    """Batch by batch: three episodes in play for the sake of one, which began where another had ended."""
+    monkeypatch.setattr("dqn_ref.evaluate.PARALLEL_EPISODES", 3)
     asked: list[list[tuple[int, str]]] = [[], []]
 
     def keeping(batches):
@@ -97,13 +98,13 @@ def test_the_network_is_asked_what_the_evaluation_asked_it_until_the_episode_end
 
         return values
 
-    record, options = breakout(max_noops=0), Evaluation(0.5, 4_000, 10)
+    record, options = breakout(max_noops=0), Evaluation(0.5, 4_000, 5)
     evaluated = evaluate(keeping(asked[0]), record.member, **dataclasses.asdict(options), device=CPU, max_noops=0)
-    played = play_again(keeping(asked[1]), record, options, 8, CPU)
-    assert (int(played.rewards.sum()), 4 * len(played.actions)) == (evaluated[8].raw_return, evaluated[8].frames)
+    played = play_again(keeping(asked[1]), record, options, 3, CPU)
+    assert (int(played.rewards.sum()), 4 * len(played.actions)) == (evaluated[3].raw_return, evaluated[3].frames)
     assert played.end == "game_over"
     assert len(played.actions) < len(asked[1]) < len(asked[0])
-    assert max(size for size, _ in asked[1]) == 8
+    assert max(size for size, _ in asked[1]) == 3
     assert asked[1] == asked[0][: len(asked[1])]
 
 
