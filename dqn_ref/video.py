@@ -340,7 +340,7 @@ def write_video(pictures: Iterator[Frames], path: Path, rate: float) -> None:
         finally:
             writer.close()  # as a context manager it would leave ffmpeg running after an error
     except OSError as error:
-        raise UserError(f"{path.parent} cannot be written to: {str(error).splitlines()[0]}.") from None
+        raise UserError(f"{path.parent} cannot be written to: ffmpeg gave up ({str(error).splitlines()[0]}).") from None
     try:
         written = imageio_ffmpeg.count_frames_and_secs(path)[0]  # ffmpeg's exit code is not passed on
     except RuntimeError:

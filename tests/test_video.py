@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import itertools
 import json
 import shutil
 import sys
@@ -22,6 +21,7 @@ from dqn_ref.__main__ import main
 from dqn_ref.atari import ColourScreen
 from dqn_ref.config import CI, UserError
 from dqn_ref.evaluate import evaluate
+from dqn_ref.panel import Panel
 from dqn_ref.records import RunRecord
 from dqn_ref.run import evaluate_folder, inference, load_network, run_population
 from dqn_ref.seeds import Member
@@ -98,11 +98,16 @@ def test_the_network_is_asked_what_the_evaluation_asked_it_until_the_episode_end
 
         return values
 
-    record, options = breakout(max_noops=0), Evaluation(0.5, 4_000, 5)
+    record, options = breakout(max_noops=0), Evaluation(0.5, 4_000, 6)
     evaluated = evaluate(keeping(asked[0]), record.member, **dataclasses.asdict(options), device=CPU, max_noops=0)
     played = play_again(keeping(asked[1]), record, options, 3, CPU)
     assert (int(played.rewards.sum()), 4 * len(played.actions)) == (evaluated[3].raw_return, evaluated[3].frames)
     assert played.end == "game_over"
+    chance = record.member.numpy_stream("evaluation-explore", 3)
+    for action, explored in zip(played.actions, played.explored, strict=True):
+        by_chance = chance.random() < 0.5
+        assert (action, explored) == (chance.integers(4) if by_chance else 1, by_chance)
+    assert (played.q == [0, 1, 0, 0]).all()
     assert len(played.actions) < len(asked[1]) < len(asked[0])
     assert max(size for size, _ in asked[1]) == 3
     assert asked[1] == asked[0][: len(asked[1])]
@@ -240,16 +245,33 @@ def test_equal_episodes_are_drawn_alike_and_others_are_not(folder, monkeypatch, 
     assert not set(first) & set(other)
 
 
-def test_game_and_panel_stand_side_by_side():
+def test_game_and_panel_stand_side_by_side_and_tell_of_the_same_step(monkeypatch):
+    """The panel's own picture is left out here, and the number of the step put in its place."""
+    shown = []
+
+    class Numbered(Panel):
+        def __init__(self, episode, height, scale):
+            shown.append(episode)
+            super().__init__(episode, height, scale)
+
+        def picture(self, step):
+            return np.full_like(super().picture(step), step)
+
+    monkeypatch.setattr("dqn_ref.panel.Panel", Numbered)
     q, rewards = np.zeros((2, 4), np.float32), np.array([0, 0])
     played = Played(q, np.array([1, 0]), np.array([True, False]), rewards, "truncated")
-    recording = Recording(Path("a.mp4"), Member("breakout", 3), "last", 960, 0.5, 0, 1, 0, 8, "truncated", None)
+    recording = Recording(Path("a.mp4"), Member("breakout", 3), "best", 2_000_000, 0.5, 6, 30, 40, 8, "truncated", 40)
     pictures = list(draw(played, recording, ColourScreen("breakout"), scale=3, hold=5))
     assert [picture.shape for picture in pictures] == [(630, 1056, 3)] * 7
     screen = ColourScreen("breakout")
-    shown = [screen.reset(recording.member.stream_seed("evaluation-emulator", 0)), screen.step(1)[0], screen.step(0)[0]]
-    for picture, expected in itertools.zip_longest(pictures, [*shown[:2], *[shown[2]] * 5]):
-        assert (picture[:, :480].reshape(210, 3, 160, 3, 3) == expected[:, None, :, None]).all()
+    seen = [screen.reset(recording.member.stream_seed("evaluation-emulator", 6)), screen.step(1)[0], screen.step(0)[0]]
+    for picture, step in zip(pictures, [0, 1, 2, 2, 2, 2, 2], strict=True):
+        assert (picture[:, :480].reshape(210, 3, 160, 3, 3) == seen[step][:, None, :, None]).all()
+        assert (picture[:, 480:] == step).all()
+    (episode,) = shown
+    assert (episode.title, episode.ending) == ("Breakout", "cut at 8 frames; evaluation.json: 40")
+    assert episode.facts == ("seed 3, best network, 2M training frames", "evaluation episode 6 of 30, epsilon 0.5")
+    assert episode.seconds_per_step == pytest.approx(1 / 15)
 
 
 # ---------------------------------------------------------------------- the command and its file
