@@ -83,7 +83,7 @@ MUTANTS = (
     Mutant("no-no-ops", "training episodes all start alike",
            "dqn_ref/train.py", "max_noops=config.max_noops", "max_noops=0"),
     Mutant("evaluates-greedily", "evaluation never explores",
-           "dqn_ref/evaluate.py", "if play.explore.random() < epsilon:", "if play.explore.random() < 0:"),
+           "dqn_ref/evaluate.py", "bool(self.explore.random() < epsilon)", "bool(self.explore.random() < 0)"),
     Mutant("one-evaluation-episode", "every evaluation episode is the same one",
            "dqn_ref/evaluate.py", 'stream_seed("evaluation-emulator", episode)', 'stream_seed("evaluation-emulator")'),
     Mutant("replay-as-floats", "the batch's frames are copied to float before the network asks for it",
