@@ -8,7 +8,8 @@ results/
   baselines/NAME.candidate/          created and not yet promoted
   baselines/NAME.until-TIME/         was compared with until then
   baselines/SUITE-random-play.json   scores of policies that have learnt nothing
-  speed/MACHINE/                     how fast it is there: speed.json, and peers.json beside others
+  speed/MACHINE/                     how fast it is there: speed.json, and peers.json beside others; gate.json is what
+                                     the speed gate compares with, aa.json how often it errs
   plots/PROTOCOL-FRAMES/             drawings of runs/ (not in version control)
   plots/speed-MACHINE/               drawings of speed/ (not in version control)
   report/NAME.html                   a page of a suite's runs, or of a baseline (not in version control)
@@ -196,15 +197,18 @@ class Store:
 
     # ------------------------------------------------------------------ speed
 
-    def store_speed(self, name: str, result: Mapping[str, Any]) -> Path:
+    def speed(self, machine: Mapping[str, Any]) -> Path:
+        """Folder of a machine's speed. It is named by processor, cores, and the GPU if one was used."""
+        words = f"{machine['cpu']}-{machine.get('vector') or ''}-{machine['cores']}-cores-{machine.get('gpu') or ''}"
+        return self.root / "speed" / re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
+
+    def store_speed(self, name: str, result: Mapping[str, Any], *, grown: bool = False) -> Path:
         """Write a measurement to speed/MACHINE/; an older one of that name is kept beside it.
 
-        A machine is named by processor, cores, and the GPU if one was used.
+        Args:
+            grown: the older one is contained in the new one, and not kept a second time.
         """
-        where = result["machine"]
-        words = f"{where['cpu']}-{where.get('vector') or ''}-{where['cores']}-cores-{where.get('gpu') or ''}"
-        machine = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
-        return self._replace(self.root / "speed" / machine / f"{name}.json", result)
+        return self._replace(self.speed(result["machine"]) / f"{name}.json", result, keep=not grown)
 
     def random_play(self, suite: str) -> Path:
         """File of the scores of policies that have learnt nothing, on a suite's games."""
@@ -236,10 +240,11 @@ class Store:
             raise UserError(f"{path} cannot be written: {error.strerror}. Choose another name.") from None
         return path
 
-    def _replace(self, path: Path, content: Mapping[str, Any]) -> Path:
+    def _replace(self, path: Path, content: Mapping[str, Any], *, keep: bool = True) -> Path:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _keep_older(path)
+            if keep:
+                _keep_older(path)
             write_json(path, content)
         except OSError as error:
             raise UserError(f"{path} cannot be written: {error.strerror}. Choose another --results.") from None

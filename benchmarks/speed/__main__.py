@@ -44,7 +44,8 @@ def measure(device_name: str, members: tuple[int, ...] | None, quick: bool) -> d
     """
     if not find_spec("pytest_benchmark"):
         raise UserError("The benches need pytest-benchmark: pip install 'pytest-benchmark>=5'.")
-    from benchmarks.speed.bench_speed import REPLAY_CAPACITY, Setting
+    from benchmarks.speed.bench_speed import Setting
+    from benchmarks.speed.workloads import REPLAY_CAPACITY
     from dqn_ref.device import check_memory, prepare_torch, select_device
 
     device = select_device(device_name)
@@ -91,7 +92,7 @@ def run_benches(setting: Setting, expected: Sequence[str]) -> dict[str, dict[str
             # This module's options, not those of the tests.
             "-c", os.devnull, "--rootdir", str(SOURCE), "-o", "python_functions=bench_*", "-p", "no:cacheprovider",
             "-v", "--no-header", "--tb=short", *(f"--deselect={file}::bench_{kind}" for kind in left_out),
-            f"--benchmark-json={raw}", "--benchmark-timer=benchmarks.speed.clocks.clock", "--benchmark-quiet",
+            f"--benchmark-json={raw}", "--benchmark-timer=benchmarks.speed.workloads.clock", "--benchmark-quiet",
             "--benchmark-disable-gc", "--benchmark-warmup=on", "--benchmark-warmup-iterations=1",
             *(QUICK_SAMPLES if setting.quick else SAMPLES),
         ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""A clock that waits for the device, where a training step's time goes, and what a population's tensors weigh."""
+"""Where a training step's time goes, and what a population's tensors weigh."""
 
 from __future__ import annotations
 
@@ -7,16 +7,10 @@ from collections.abc import Callable
 
 import torch
 
+from benchmarks.speed.workloads import clock
 from dqn_ref.launch import Captured
 from dqn_ref.population import Population
 from dqn_ref.train import TimeSplit
-
-
-def clock() -> float:
-    """Seconds, after all work of the device is done."""
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 class Watched(Captured):
