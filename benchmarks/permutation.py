@@ -141,7 +141,7 @@ def permutation_test(
 
 def number_of(m: int, n: int, games: int) -> int:
     """How many relabellings there are; one over it is the lowest p-value that can be."""
-    return math.comb(m + n, m) ** games
+    return int(math.comb(m + n, m) ** games)
 
 
 def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
