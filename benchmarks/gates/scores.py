@@ -57,6 +57,7 @@ def score_gate(
         check = Check("the same runs", Verdict.PASS, words, {"runs": candidate.size})
         doubt = "If a change was expected, check that the candidate is not the baseline itself."
         return GateResult(GATE, Verdict.PASS, f"{words}.", (check,), (*notes, doubt), about)
+    candidate, baseline = np.sort(candidate, axis=0), np.sort(baseline, axis=0)  # sums do not know the seeds' order
     drawn = Relabellings.of(len(candidate), len(baseline), len(games), permutations, seed)
     evidence = weigh(candidate, baseline, margin, drawn)
     checks = (
@@ -64,8 +65,8 @@ def score_gate(
         _margin_check(evidence, margin),
         _games_check(candidate, baseline, games, permutations, seed),
     )
-    headline = _headline(evidence, candidate, baseline, margin)
-    return GateResult(GATE, evidence.verdict, headline, checks, (*notes, *_notes(evidence, candidate, baseline)), about)
+    said = (*notes, *_notes(evidence, candidate, baseline, checks[-1]))
+    return GateResult(GATE, evidence.verdict, _headline(evidence, candidate, baseline, margin), checks, said, about)
 
 
 def _malformed(candidate: NDArray[np.float64], baseline: NDArray[np.float64], games: Sequence[str]) -> str:
@@ -187,8 +188,12 @@ def _seeds_words(candidate: NDArray[np.float64], baseline: NDArray[np.float64], 
     )
 
 
-def _notes(evidence: Evidence, candidate: NDArray[np.float64], baseline: NDArray[np.float64]) -> list[str]:
+def _notes(
+    evidence: Evidence, candidate: NDArray[np.float64], baseline: NDArray[np.float64], advice: Check
+) -> list[str]:
     found = []
+    if advice.words.startswith("lower") and evidence.verdict is Verdict.PASS:
+        found.append(f"Warning: the whole passes, but look at these games: {advice.words}.")
     if FAIL_LEVEL <= evidence.p_worse < WARN_LEVEL:
         found.append(
             f"Warning: p = {_p(evidence.p_worse)} that chance alone makes it so low. One unchanged candidate in twenty "
