@@ -88,17 +88,15 @@ def interval_below_zero(candidate: Scores, baseline: Scores, draw: np.random.Gen
 # ---------------------------------------------------------------------- the margin
 
 
-OWN_BAR = "a share of what is above random (the gate's)"
+OWN_BAR = "share above random"
 
 
 def bars(margin: Margin) -> dict[str, Callable[[Scores], Scores]]:
     """Ways to lower a baseline [n, games] by a margin."""
     return {
         OWN_BAR: margin.bar,
-        "a share of every score": lambda scores: scores * (1 - margin.share),
-        "a share of the IQM, the same for every run": lambda scores: (
-            scores - max(margin.share * float(iqm(scores.ravel())), margin.least)
-        ),
+        "share of every score": lambda scores: scores * (1 - margin.share),
+        "share of the IQM": lambda scores: scores - max(margin.share * float(iqm(scores.ravel())), margin.least),
     }
 
 

@@ -80,31 +80,23 @@ def alarms_table(result: Result) -> str:
 
 
 def power_table(result: Result) -> str:
-    """How often a uniform drop is found at p < .05, and fails, by case and number of seeds."""
-    drops = sorted({row["drop"] for row in result["gate"] if row["drop"]})
+    """Answers when nothing changed and at uniform drops, by case and number of seeds."""
+    drops = sorted({row["drop"] for row in result["gate"]})
     rows = []
     for case in result["cases"]:
         for seeds in (3, 5, 10):
+            of_drop = {drop: _find(result["gate"], case, seeds=[seeds, seeds], drop=drop) for drop in drops}
             cells = [_case_label(case), str(seeds)]
-            for drop in drops:
-                row = _find(result["gate"], case, seeds=[seeds, seeds], drop=drop)
-                if row:
+            for drop, row in of_drop.items():
+                if row and drop:
                     cells += [share(row["found"], row["comparisons"]), _percent(row, "fail")]
+                elif row:
+                    cells += [_percent(row, "pass"), _percent(row, "inconclusive")]
             if len(cells) > 2:
                 rows.append(cells)
-    header = ["scores drawn from", "seeds a side"]
-    header += [name for drop in drops for name in (f"{100 * drop:.0f} % lower: p < .05", "fail")]
+    header = ["scores drawn from", "seeds a side", "unchanged: pass", "inconclusive"]
+    header += [name for drop in drops if drop for name in (f"{100 * drop:.0f} % lower: p < .05", "fail")]
     return _table(header, rows)
-
-
-def answers_table(result: Result) -> str:
-    """Pass, inconclusive and fail with 5 seeds a side, by case and drop."""
-    rows = []
-    for row in result["gate"]:
-        if row["seeds"] == POWER_SEEDS:
-            answers = [_percent(row, answer) for answer in ("pass", "inconclusive", "fail")]
-            rows.append([_case_label(row), f"{100 * row['drop']:.0f} %", *answers])
-    return _table(("scores drawn from", "drop", "pass", "inconclusive", "fail"), rows)
 
 
 def statistics_table(result: Result) -> str:
@@ -202,7 +194,6 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "gate-made": made_words,
     "gate-alarms": alarms_table,
     "gate-power": power_table,
-    "gate-answers": answers_table,
     "gate-statistics": statistics_table,
     "gate-games": games_words,
     "gate-others": others_table,
