@@ -1,6 +1,7 @@
 """The score gate: its answers, its margin where scores are negative, and that nothing malformed ever passes."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from benchmarks.gates.score_rule import FAIL_LEVEL, game_p_values, together, wei
 from benchmarks.gates.scores import score_gate
 from benchmarks.gates.simulation import seeds_to_pass
 from benchmarks.gates.verdict import FORMATS, Verdict, as_json
-from benchmarks.permutation import Relabellings
+from benchmarks.permutation import Relabellings, iqm
 from benchmarks.protocols import Margin, suite_protocol
 from benchmarks.sources import published
 from benchmarks.suites import suite_games
@@ -121,6 +122,35 @@ def test_two_tests_share_a_level_by_hand():
     assert together([0.004, 0.3]) == 0.008
     assert together([0.006, 0.3]) == 0.012
     assert together([0.7, 0.8]) == 1.0
+
+
+# ---------------------------------------------------------------------- the page
+
+
+def test_the_example_of_the_page_by_its_own_numbers():
+    """docs/gates.md, "By hand": the scores are read from its table, and each number of its text is computed anew."""
+    page = (ROOT / "docs" / "gates.md").read_text()
+    text = page[page.index("### By hand") : page.index("### How often it is right")]
+    rows = re.findall(r"^\| (candidate|baseline) \| ([\d., ]+) \| ([\d., ]+) \|$", text, re.M)
+    sides = {name: np.array([[float(each) for each in cell.split(",")] for cell in cells]).T for name, *cells in rows}
+    candidate, baseline = sides["candidate"], sides["baseline"]
+    result = score_gate(candidate, baseline, ("amidar", "qbert"), MARGIN)
+    of_iqm, of_games = (check(result, "worse").numbers[name] for name in ("IQM", "game by game"))
+    bar = MARGIN.bar(baseline)
+    for said, number in (
+        (f"a difference of {of_iqm['difference']:.2f}", -0.15),
+        (f"{36 * of_iqm['p_lower']:.0f} of 36, p = {of_iqm['p_lower']:.3f}", 5),
+        (f"= {of_games['difference']:.3f}. Relabelled", -1.342),
+        (f"p = {36 * of_games['p_lower']:.0f} / 36 = {of_games['p_lower']:.3f}", 3),
+        (f"= {check(result, 'worse').numbers['p']:.3f}: not shown", 0.167),
+        (", ".join(f"{each:.3g}" for each in bar.T.ravel()), 0.17),
+        (f"= {iqm(bar.ravel()):.4f} is above the candidate's {iqm(candidate.ravel()):.2f}", 0.4675),
+    ):
+        assert said in text.replace("\n", " "), said
+        assert re.search(rf"{abs(number):g}", said)
+    assert of_iqm["relabellings"] == 36
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "**inconclusive**" in text
 
 
 # ---------------------------------------------------------------------- the same runs
