@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks import baselines
 from benchmarks.costs import format_seconds
+from benchmarks.gates.calibration import TABLES as GATE_TABLES
+from benchmarks.gates.calibration_drawing import draw_calibration
 from benchmarks.plots import draw_all, draw_comparison
 from benchmarks.random_play import markdown as random_play_markdown
 from benchmarks.report import markdown, score_report
@@ -28,7 +31,7 @@ from dqn_ref.config import UserError
 from dqn_ref.provenance import machine_words
 from dqn_ref.records import RunRecord
 
-PAGES = (Path("README.md"), Path("docs/fidelity.md"), Path("docs/speed.md"))
+PAGES = (Path("README.md"), Path("docs/fidelity.md"), Path("docs/speed.md"), Path("docs/gates.md"))
 IMAGES = Path("docs/images")
 COMPARED = ("dopamine-dqn-rmsprop-2018", "dopamine-dqn-adam-mse-2021")
 COMPARED_FRAMES = 10_000_000
@@ -58,6 +61,8 @@ def update_page(path: Path, store: Store, *, write: bool) -> bool:
             draw_baseline(store, path.parent / IMAGES)
             draw_published(path.parent / IMAGES)
             draw_speeds(store, path.parent / IMAGES)
+        if path.name == "gates.md":
+            draw_calibration(_score_calibration(store), path.parent / "images")
     return new != text
 
 
@@ -134,6 +139,17 @@ def _random_play(store: Store) -> str:
     return random_play_markdown(json.loads(path.read_text()))
 
 
+def _score_calibration(store: Store) -> dict[str, Any]:
+    path = store.score_calibration
+    if not path.exists():
+        raise UserError(f"There is no {path}; run python -m benchmarks gate calibrate --results {store.root}.")
+    return json.loads(path.read_text())  # type: ignore[no-any-return]
+
+
+def _gate(table: Callable[[Mapping[str, Any]], str]) -> Callable[[Store], str]:
+    return lambda store: table(_score_calibration(store))
+
+
 PARTS: dict[str, Callable[[Store], str]] = {
     "scores": _scores,
     "speed": _speed,
@@ -141,4 +157,5 @@ PARTS: dict[str, Callable[[Store], str]] = {
     "counted": _counted,
     "time": _time,
     "random-play": _random_play,
+    **{name: _gate(table) for name, table in GATE_TABLES.items()},
 }

@@ -10,6 +10,7 @@ results/
   baselines/SUITE-random-play.json   scores of policies that have learnt nothing
   speed/MACHINE/                     how fast it is there: speed.json, and peers.json beside others; gate.json is what
                                      the speed gate compares with, aa.json how often it errs
+  gates/score-calibration.json       how often the score gate is right, by simulation
   plots/PROTOCOL-FRAMES/             drawings of runs/ (not in version control)
   plots/speed-MACHINE/               drawings of speed/ (not in version control)
   report/NAME.html                   a page of a suite's runs, or of a baseline (not in version control)
@@ -217,6 +218,17 @@ class Store:
     def store_random_play(self, suite: str, result: Mapping[str, Any]) -> Path:
         """Write scores of policies that have learnt nothing; older ones are kept beside them."""
         return self._replace(self.random_play(suite), result)
+
+    # ------------------------------------------------------------------ gates
+
+    @property
+    def score_calibration(self) -> Path:
+        """File of the score gate's calibration."""
+        return self.root / "gates" / "score-calibration.json"
+
+    def store_score_calibration(self, result: Mapping[str, Any]) -> Path:
+        """Write the score gate's calibration; an older one is kept beside it."""
+        return self._replace(self.score_calibration, result)
 
     # ------------------------------------------------------------------ reports
 
