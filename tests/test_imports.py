@@ -12,7 +12,8 @@ import pytest
 from fake_runs import write_run
 
 from benchmarks.curves import Measurement
-from benchmarks.imports.declared import Declared
+from benchmarks.imports import cleanrl, dopamine, stable_baselines3
+from benchmarks.imports.declared import MEASURED, SETTINGS, Declared
 from benchmarks.imports.detect import read_scores
 from benchmarks.imports.naming import emulator, frames_per_step, named
 from dqn_ref.config import CI, NATURE, UserError
@@ -518,3 +519,10 @@ def test_a_folder_that_must_not_be_read_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("benchmarks.imports.detect.os.walk", refuse)
     with pytest.raises(UserError, match=r"scores.csv cannot be read: Permission denied"):
         read_scores(tmp_path)
+
+
+def test_the_page_names_every_key_of_a_declaration_and_every_tag():
+    page = (Path(__file__).parent.parent / "docs" / "imports.md").read_text()
+    for word in (*SETTINGS, *MEASURED, cleanrl.TAG, stable_baselines3.ROLLOUT, stable_baselines3.EVALUATION,
+                 dopamine.TRAINING):  # fmt: skip
+        assert f"`{word}`" in page
