@@ -12,7 +12,8 @@ import pytest
 from fake_runs import write_run
 
 from benchmarks.curves import Measurement
-from benchmarks.imports.declared import Declared
+from benchmarks.imports import cleanrl, dopamine, stable_baselines3
+from benchmarks.imports.declared import MEASURED, SETTINGS, Declared
 from benchmarks.imports.detect import read_scores
 from benchmarks.imports.naming import emulator, frames_per_step, named
 from dqn_ref.config import CI, NATURE, UserError
@@ -180,6 +181,9 @@ def test_a_wrong_declaration_is_refused(tmp_path, content, message):
         ("ALE/Breakout-v5__dqn_atari__4__1700000000", "breakout", 4),
         ("Breakout-v5__ppo_atari_envpool__2__1700000000", "breakout", 2),
         ("hero/breakout-s1", "breakout", 1),  # the inner name counts
+        ("s3/breakout/1", "breakout", 1),  # a bucket of that name
+        ("breakout-seed3/DQN_1", "breakout", 3),  # each seed has a first run
+        ("breakout/s3/DQN_1", "breakout", 3),
         ("H.E.R.O.-s1", "hero", 1),
     ],
 )
@@ -429,6 +433,17 @@ def test_runs_of_different_protocols_are_no_source_but_of_different_lengths_they
         read_scores(tmp_path)
 
 
+def test_a_record_that_no_run_wrote_is_broken(tmp_path):
+    folder = write_run(tmp_path / "breakout-s0", "breakout", 0, frames=FRAMES, episodes=[(10**30, 2, "game_over")])
+    with pytest.raises(UserError, match=r"episodes.csv is broken"):
+        read_scores(tmp_path)
+    content = json.loads((folder / "run.json").read_text())
+    content["protocol"]["overrides"] = ["batch_size"]
+    (folder / "run.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"protocol.overrides is no object"):
+        read_scores(tmp_path)
+
+
 def test_records_that_the_project_stands_by_can_be_read():
     folder = Path(__file__).parent.parent / "results" / "baselines" / "atari10-ci-v1-16k"
     curves = read_scores(folder)
@@ -479,8 +494,20 @@ def test_links_are_followed_and_circles_end(tmp_path):
     zoo(tmp_path / "elsewhere", [(1, 1_000_000, 2.0)])
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "pong-s3").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "runs")
+    for name in ("back", "again"):  # two: what goes round and round goes 2**40 ways
+        (tmp_path / "elsewhere" / name).symlink_to(tmp_path / "runs")
     assert list(read_scores(tmp_path / "runs").raw["pong"]) == [3]
+
+
+def test_a_link_and_a_dot_have_the_name_that_the_user_sees(tmp_path, monkeypatch):
+    zoo(tmp_path / "elsewhere", [(1, 1_000_000, 2.0)])
+    (tmp_path / "pong-s3").symlink_to(tmp_path / "elsewhere")
+    assert read_scores(tmp_path / "pong-s3").name == "pong-s3"
+    (tmp_path / "qbert-s4").mkdir()
+    zoo(tmp_path / "qbert-s4", [(1, 1_000_000, 2.0)])
+    monkeypatch.chdir(tmp_path / "qbert-s4")
+    curves = read_scores(Path("."))
+    assert (curves.name, list(curves.raw["qbert"])) == ("qbert-s4", [4])
 
 
 def test_a_folder_that_must_not_be_read_is_named(tmp_path, monkeypatch):
@@ -492,3 +519,10 @@ def test_a_folder_that_must_not_be_read_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("benchmarks.imports.detect.os.walk", refuse)
     with pytest.raises(UserError, match=r"scores.csv cannot be read: Permission denied"):
         read_scores(tmp_path)
+
+
+def test_the_page_names_every_key_of_a_declaration_and_every_tag():
+    page = (Path(__file__).parent.parent / "docs" / "imports.md").read_text()
+    for word in (*SETTINGS, *MEASURED, cleanrl.TAG, stable_baselines3.ROLLOUT, stable_baselines3.EVALUATION,
+                 dopamine.TRAINING):  # fmt: skip
+        assert f"`{word}`" in page

@@ -251,6 +251,18 @@ def test_a_step_beyond_all_measure_is_refused(tmp_path, step):
         read_scores(tmp_path)
 
 
+def test_a_log_of_more_points_than_any_training_has_is_refused(tmp_path):
+    cleanrl(tmp_path, [(10**11, 2.0)], total_timesteps=10**11)
+    with pytest.raises(UserError, match=r"makes 400,000 points of 1,000,000; expected 1 to 100,000"):
+        read_scores(tmp_path)
+
+
+def test_a_log_that_has_not_reached_a_point_is_refused(tmp_path):
+    cleanrl(tmp_path, [(100, 2.0)], total_timesteps=10_000_000)
+    with pytest.raises(UserError, match=r"longest run has 400 frames, which makes 0 points of 1,000,000"):
+        read_scores(tmp_path)
+
+
 # ---------------------------------------------------------------------- Stable-Baselines3, real files
 
 
@@ -368,6 +380,18 @@ def test_an_iteration_of_dopamine_stands_for_its_end(tmp_path):
     curves = read_scores(tmp_path)
     assert scores(curves, seed=4) == [1.0] * 7
     assert curves.measured == Measurement("evaluation", None, 0.25, None, False)
+
+
+def test_a_run_of_dopamine_that_only_its_collector_wrote_is_named_by_its_folder(tmp_path):
+    events(tmp_path / "breakout" / "4" / "metrics" / "tensorboard", {"Train/AverageReturns": [(0, 1.0)]})
+    assert list(read_scores(tmp_path).raw["breakout"]) == [4]
+
+
+@pytest.mark.parametrize("step", [-1, 10**9])
+def test_steps_that_are_no_iterations_are_refused(tmp_path, step):
+    events(tmp_path / "breakout-s1", {"Train/AverageReturns": [(step, 1.0)]})
+    with pytest.raises(UserError, match="at each iteration"):
+        read_scores(tmp_path)
 
 
 def test_pickles_are_not_loaded_and_the_user_is_told_why(tmp_path):

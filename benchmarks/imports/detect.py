@@ -35,7 +35,7 @@ def read_scores(path: Path, *, name: str | None = None) -> Curves:
         if path.name == "run.json" and path.is_file():
             path = path.parent
         declared = declaration(path)
-        named_after = path.resolve().name if path.is_dir() else path.stem
+        named_after = Path(os.path.abspath(path)).name if path.is_dir() else path.stem
         if path.is_dir():
             found = _kinds(path)
         elif path.is_file():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ def frames_per_step(emulator: Emulator, wrapper_skip: int, declared: Declared, p
 
 @dataclass(frozen=True)
 class Named:
-    """A run as far as it is named; ``env_id`` only where a log or a name holds one."""
+    """Which run it is, and what is known of its emulator."""
 
     game: str
     seed: int
@@ -74,7 +75,7 @@ class Named:
 
 def parts_of(root: Path, place: Path) -> tuple[str, ...]:
     """Names from the source's own folder down to the run's."""
-    return (root.resolve().name, *place.relative_to(root).parts)
+    return (Path(os.path.abspath(root)).name, *place.relative_to(root).parts)
 
 
 def named(root: Path, place: Path, declared: Declared, env_id: str | None = None, seed: int | None = None) -> Named:
@@ -161,22 +162,30 @@ def _game_or_none(text: str) -> str | None:
 
 
 # Seeds in names, those that say it outright first.
-_OUTRIGHT = re.compile(r"(?:^|[^a-z])(?:seed[-_=. ]?|s[-_=]?)([0-9]{1,12})(?![0-9A-Za-z])", re.IGNORECASE)
+_SEED = re.compile(r"(?:^|[^a-z])seed[-_=. ]?([0-9]{1,12})(?![0-9a-z])", re.IGNORECASE)
+_SHORT = re.compile(r"(?:^|[^a-z])s[-_=]?([0-9]{1,12})(?![0-9a-z])", re.IGNORECASE)
 _CLEANRL = re.compile(r"__([0-9]{1,12})(?=__)")  # env_id__exp_name__seed__time
 _NUMBERED = re.compile(r"(?:^|[-_])([0-9]{1,3})$")  # 1, DQN_1, BreakoutNoFrameskip-v4_1: short, so that no date is one
 
 
 def _seed(parts: tuple[str, ...]) -> int | None:
-    """The seed that names say. Raises UserError: one of them says two.
+    """The seed that names say, the run's own before those around it. Raises UserError: one of them says two.
 
-    A mere number at the end counts only in the run's own name, and in the one that also names the game.
+    Above the folder of the game an "s3" may mean anything. A mere number at the end counts only in the run's own name,
+    and in the one that names the game.
     """
-    with_game = [part for part in parts if _games_in(part)][-1:]
-    for pattern, telling in ((_OUTRIGHT, parts[::-1]), (_CLEANRL, parts[::-1]), (_NUMBERED, (parts[-1], *with_game))):
-        for part in telling:
-            seeds = {int(each) for each in pattern.findall(part)}
-            if len(seeds) > 1:
-                raise UserError(f"{part!r} names several seeds: {', '.join(map(str, sorted(seeds)))}.")
-            if seeds:
-                return seeds.pop()
+    with_game = [place for place, part in enumerate(parts) if _games_in(part)][-1:]
+    innermost = with_game[0] if with_game else min(1, len(parts) - 1)
+    inwards = list(enumerate(parts))[::-1]
+    tries = [
+        *((part, (_SEED, _SHORT) if place >= innermost else (_SEED,)) for place, part in inwards),
+        *((part, (_CLEANRL,)) for _, part in inwards),
+        *((parts[place], (_NUMBERED,)) for place in (-1, *with_game)),
+    ]
+    for part, patterns in tries:
+        seeds = {int(each) for pattern in patterns for each in pattern.findall(part)}
+        if len(seeds) > 1:
+            raise UserError(f"{part!r} names several seeds: {', '.join(map(str, sorted(seeds)))}.")
+        if seeds:
+            return seeds.pop()
     return None
