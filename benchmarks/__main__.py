@@ -33,6 +33,10 @@ from benchmarks.arguments import (
 )
 from benchmarks.costs import Costs, costs_from, measure, runs_at_once
 from benchmarks.engines.local import end_with_parent
+from benchmarks.gates.calibrate_command import GateCalibrate, gate_calibrate
+from benchmarks.gates.score_command import GateScores, gate_scores
+from benchmarks.gates.speed_command import SpeedBaseline, SpeedGate, gate_speed, speed_baseline
+from benchmarks.gates.speed_study import CalibrateSpeed, calibrate_speed
 from benchmarks.protocols import PROTOCOLS
 from benchmarks.runner import Matrix, machine_share, run_matrix
 from benchmarks.store import Cell, Store, write_text
@@ -333,23 +337,33 @@ GROUPS: dict[str, Commands] = {  # commands of two words
         "create": (BaselineCreate, baseline_create),
         "promote": (BaselinePromote, baseline_promote),
     },
+    "gate": {
+        "scores": (GateScores, gate_scores),
+        "speed": (SpeedGate, gate_speed),
+        "speed-baseline": (SpeedBaseline, speed_baseline),
+        "calibrate": (GateCalibrate, gate_calibrate),
+        "calibrate-speed": (CalibrateSpeed, calibrate_speed),
+    },
 }
+GATES = ("scores", "speed")  # answer by exit code: 0 pass, 1 fail, 2 inconclusive, 3 error
 DESCRIPTION = """The suite: runs a DQN on sets of Atari games and tells what its scores show.
 
   python -m benchmarks bench atari10                                        everything, on a small machine
   python -m benchmarks plan atari10                                         what it costs here
   python -m benchmarks bench atari10 --protocol nature --frames 10M --seeds 5   the paper's protocol
+  python -m benchmarks gate scores | speed                                  did a change cost score or speed?
   python -m benchmarks baseline list | show | create | promote              what gates compare with"""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0 done, 1 a run failed or is missing, 2 a user's mistake, 130 interrupted."""
+    """Exit code: 0 done, 1 a run failed or is missing, 2 a user's mistake, 130 interrupted; of a gate, its answer."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if "TOX_ENV_NAME" in os.environ:  # tox, when it is killed, leaves its command running
         end_with_parent()
     words = sys.argv[1:] if arguments is None else arguments
     group = words[0] if words and words[0] in GROUPS else None
     commands = GROUPS[group] if group else COMMANDS
+    mistake = 3 if group == "gate" and len(words) > 1 and words[1] in GATES else 2
     try:
         command = tyro.extras.subcommand_cli_from_dict(
             {name: kind for name, (kind, _) in commands.items()},
@@ -358,9 +372,13 @@ def main(arguments: list[str] | None = None) -> int:
             args=words[1:] if group else words,
         )
         return next(action for kind, action in commands.values() if kind is type(command))(command)
+    except SystemExit as leaving:  # how the reader of arguments ends, after --help too
+        if leaving.code == 2:
+            return mistake
+        raise
     except UserError as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {error}", style="red", markup=False)
-        return 2
+        return mistake
     except KeyboardInterrupt:
         print("Interrupted. Finished runs are kept; the same command makes the rest.", file=sys.stderr)
         return 130

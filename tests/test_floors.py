@@ -132,3 +132,11 @@ def test_no_random_number_comes_from_a_global_generator(path):
 def test_components_take_plain_values_and_not_the_configuration():
     readers = {path.stem for path in AGENT if "dqn_ref.config.DQNConfig" in imported(ast.parse(path.read_text()))}
     assert readers <= {"__main__", "train", "run", "records", "config"}
+
+
+def test_the_command_line_does_not_wait_for_what_it_may_not_need():
+    """Each takes a second or more to import."""
+    heavy = {"scipy.stats", "rliable", "matplotlib", "pandas", "torch", "tensorboard", "seaborn", "jinja2"}
+    program = f"import sys, benchmarks.__main__; print(*({heavy!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

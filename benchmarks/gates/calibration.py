@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from scipy.stats import beta, binomtest
-
 from benchmarks.gates.calibrate_aside import INTERVAL, NAIVE
 from benchmarks.gates.score_rule import STATISTICS
 from dqn_ref.config import format_frames
@@ -22,6 +20,8 @@ _SURE = 1e-3  # a promise counts as broken when chance explains it no better
 
 def clopper_pearson(hits: int, count: int, level: float = 0.95) -> tuple[float, float]:
     """Exact interval of a share (Clopper and Pearson 1934)."""
+    from scipy.stats import beta  # a second to import
+
     tail = (1 - level) / 2
     low = float(beta.ppf(tail, hits, count - hits + 1)) if hits else 0.0
     high = float(beta.ppf(1 - tail, hits + 1, count - hits)) if hits < count else 1.0
@@ -44,6 +44,8 @@ def pooled(rows: Iterable[Row]) -> Counter[str]:
 
 def broken_promises(result: Result) -> list[str]:
     """Promises that the counts refute, a sentence each; empty if all hold."""
+    from scipy.stats import binomtest
+
     levels = result["levels"]
     broken = []
     for row in result["gate"]:
