@@ -167,7 +167,7 @@ def test_the_first_evaluation_with_the_episode_is_the_one(folder):
 
 @pytest.mark.parametrize("game", ["breakout", "seaquest"])
 def test_pictures_are_those_of_the_bare_emulator(game):
-    """The maximum of the last two screens, from the no-ops to the last step but one."""
+    """The maximum of the last two screens, from the no-ops to the end of the game."""
     seed, screen, single = 8, ColourScreen(game, max_noops=30), SingleGame(game, 8, 30)
     single.start()
     assert screen.action_names == [action.name for action in single.actions]
@@ -185,7 +185,8 @@ def test_pictures_are_those_of_the_bare_emulator(game):
             if over:
                 break
         assert answer == [reward, over]
-        assert over or (picture == np.max(screens[-2:], axis=0)).all()
+        different = (picture != np.max(screens[-2:], axis=0)).any(axis=2).sum()
+        assert different <= (200 if over else 0)  # an end within an agent step shows earlier screens of this game
 
 
 def test_sticky_actions_and_fire_on_reset_are_the_evaluations_own():
