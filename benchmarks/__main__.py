@@ -1,7 +1,8 @@
-"""python -m benchmarks bench | plan | run | status | scores | plot | baseline ... | random-play | readme"""
+"""python -m benchmarks COMMAND: what can be typed is listed in COMMANDS and GROUPS below."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -19,10 +20,12 @@ from benchmarks.arguments import (
     BaselineShow,
     Bench,
     Common,
+    Compare,
     Plan,
     Plot,
     RandomPlay,
     Readme,
+    Report,
     Run,
     Scores,
     Status,
@@ -30,9 +33,13 @@ from benchmarks.arguments import (
 )
 from benchmarks.costs import Costs, costs_from, measure, runs_at_once
 from benchmarks.engines.local import end_with_parent
+from benchmarks.gates.calibrate_command import GateCalibrate, gate_calibrate
+from benchmarks.gates.score_command import GateScores, gate_scores
+from benchmarks.gates.speed_command import SpeedBaseline, SpeedGate, gate_speed, speed_baseline
+from benchmarks.gates.speed_study import CalibrateSpeed, calibrate_speed
 from benchmarks.protocols import PROTOCOLS
 from benchmarks.runner import Matrix, machine_share, run_matrix
-from benchmarks.store import Cell, Store
+from benchmarks.store import Cell, Store, write_text
 from benchmarks.suites import suite_games
 from dqn_ref.config import UserError
 
@@ -132,7 +139,7 @@ def scores(arguments: Common, weights: str = "last") -> int:
 
 def plot(arguments: Common) -> int:
     """Draw; exit code 1 if a cell is missing."""
-    from benchmarks.plots import draw_all
+    from benchmarks.plots import draw_all, stored_baseline
     from benchmarks.scores import score_matrix
 
     matrix, store = arguments.matrix(), arguments.store()
@@ -143,11 +150,24 @@ def plot(arguments: Common) -> int:
             f"There is nothing to draw: no run of {matrix.group} is finished in {store.runs(matrix.group)}."
         )
     records = [cell.record for cell in cells if cell.record and cell.status == "finished"]
-    files = draw_all(matrix, found, records, store.plots(matrix.name))
+    baseline = stored_baseline(matrix, store)
+    files = draw_all(matrix, found, records, store.plots(matrix.name), [baseline] if baseline else [])
     say(f"Drawn in {files[0].parent}: {', '.join(path.name for path in files if path.suffix == '.png')} (and SVG)")
     if found.missing:
         say(f"No aggregate is drawn: {len(found.missing)} runs are missing.")
     return 1 if found.missing else 0
+
+
+def report(arguments: Report) -> int:
+    """Make the page and the summary; exit code 1 if a cell is missing."""
+    from benchmarks.page.files import write_report
+
+    written, missing = write_report(arguments)
+    for path in written:
+        say(f"Written: {path}")
+    if missing:
+        say(f"No aggregate is shown: {missing} runs are missing.")
+    return 1 if missing else 0
 
 
 def bench(arguments: WithDevice) -> int:
@@ -225,6 +245,41 @@ def baseline_show(arguments: BaselineShow) -> int:
     return 0
 
 
+def compare(arguments: Compare) -> int:
+    """Print the comparison."""
+    from benchmarks import compare as comparison
+    from benchmarks.sources import alike, find_scores
+    from benchmarks.tables import plain_table
+
+    store = Store(arguments.results)
+    first, second = alike(
+        *(find_scores(word, store, arguments.weights) for word in (arguments.first, arguments.second))
+    )
+    games = suite_games(arguments.suite) if arguments.suite else None
+    found = comparison.compare(first, second, frames=arguments.frames, games=games)
+    console.print(plain_table(comparison.HEADER, comparison.game_rows(found), numbers=True))
+    say("")
+    aggregate_header = ("aggregate", f"first: {first.name}", f"second: {second.name}")
+    console.print(plain_table(aggregate_header, comparison.aggregate_rows(found), numbers=True))
+    say("")
+    for note in comparison.notes(found):
+        say(note)
+    say("")
+    say(comparison.verdict(found))
+    for path, text in (
+        (arguments.json, json.dumps(comparison.as_json(found), indent=1) + "\n"),
+        (arguments.markdown, comparison.markdown(found)),
+    ):
+        if path:
+            write_text(path, text)
+    if arguments.plots:
+        from benchmarks.plots import draw_comparison
+
+        files = draw_comparison(found.first, found.second, found.frames, found.games, arguments.plots)
+        say(f"Drawn in {arguments.plots}: {', '.join(path.name for path in files if path.suffix == '.png')} (and SVG)")
+    return 0
+
+
 def random_play(arguments: RandomPlay) -> int:
     """Play, print, store."""
     from benchmarks.random_play import as_record, markdown, play_all
@@ -270,6 +325,8 @@ COMMANDS: Commands = {
     "status": (Status, status),
     "scores": (Scores, lambda arguments: scores(arguments, arguments.weights)),
     "plot": (Plot, plot),
+    "report": (Report, report),
+    "compare": (Compare, compare),
     "random-play": (RandomPlay, random_play),
     "readme": (Readme, readme),
 }
@@ -280,23 +337,33 @@ GROUPS: dict[str, Commands] = {  # commands of two words
         "create": (BaselineCreate, baseline_create),
         "promote": (BaselinePromote, baseline_promote),
     },
+    "gate": {
+        "scores": (GateScores, gate_scores),
+        "speed": (SpeedGate, gate_speed),
+        "speed-baseline": (SpeedBaseline, speed_baseline),
+        "calibrate": (GateCalibrate, gate_calibrate),
+        "calibrate-speed": (CalibrateSpeed, calibrate_speed),
+    },
 }
+GATES = ("scores", "speed")  # answer by exit code: 0 pass, 1 fail, 2 inconclusive, 3 error
 DESCRIPTION = """The suite: runs a DQN on sets of Atari games and tells what its scores show.
 
   python -m benchmarks bench atari10                                        everything, on a small machine
   python -m benchmarks plan atari10                                         what it costs here
   python -m benchmarks bench atari10 --protocol nature --frames 10M --seeds 5   the paper's protocol
+  python -m benchmarks gate scores | speed                                  did a change cost score or speed?
   python -m benchmarks baseline list | show | create | promote              what gates compare with"""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0 done, 1 a run failed or is missing, 2 a user's mistake, 130 interrupted."""
+    """Exit code: 0 done, 1 a run failed or is missing, 2 a user's mistake, 130 interrupted; of a gate, its answer."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if "TOX_ENV_NAME" in os.environ:  # tox, when it is killed, leaves its command running
         end_with_parent()
     words = sys.argv[1:] if arguments is None else arguments
     group = words[0] if words and words[0] in GROUPS else None
     commands = GROUPS[group] if group else COMMANDS
+    mistake = 3 if group == "gate" and len(words) > 1 and words[1] in GATES else 2
     try:
         command = tyro.extras.subcommand_cli_from_dict(
             {name: kind for name, (kind, _) in commands.items()},
@@ -305,9 +372,13 @@ def main(arguments: list[str] | None = None) -> int:
             args=words[1:] if group else words,
         )
         return next(action for kind, action in commands.values() if kind is type(command))(command)
+    except SystemExit as leaving:  # how the reader of arguments ends, after --help too
+        if leaving.code == 2:
+            return mistake
+        raise
     except UserError as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {error}", style="red", markup=False)
-        return 2
+        return mistake
     except KeyboardInterrupt:
         print("Interrupted. Finished runs are kept; the same command makes the rest.", file=sys.stderr)
         return 130

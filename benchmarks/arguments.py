@@ -72,6 +72,30 @@ class Plot(Common):
     """Draw learning curves, scores per game, intervals and performance profile."""
 
 
+@dataclass(frozen=True)
+class Report:
+    """Make one HTML page of a suite: result, plots, games, protocol, provenance, cost. It needs no network."""
+
+    suite: tyro.conf.Positional[str | None] = None
+    """atari10 (default), atari5, atari3 or atari57."""
+    protocol: Literal["ci", "nature"] | None = None
+    """Named set of hyperparameters. Default: ci, or the baseline's."""
+    frames: FramesOrDefault = None
+    """Frames of each run, e.g. 10M. Default: the protocol's, or the baseline's."""
+    seeds: int | None = None
+    """Seeds of each game: 0 up to one below. Default: the protocol's, or the baseline's."""
+    results: Path = Path("results")
+    """The results folder."""
+    baseline: str | None = None
+    """Show this stored baseline, e.g. atari10-ci-v1-16k, in place of the runs of this machine."""
+    gate: tuple[Path, ...] = ()
+    """JSON files that gates wrote; the page shows their verdicts."""
+    out: Path | None = None
+    """File of the page. Default: RESULTS/report/NAME.html."""
+    markdown: Path | None = None
+    """File of a summary in Markdown, for a pull request. Default: none is written."""
+
+
 class Bench(WithDevice):
     """The whole path: plan, run what is missing, scores, plots, and what they show."""
 
@@ -110,6 +134,35 @@ class BaselineShow(BaselineList):
 
     name: tyro.conf.Positional[str] = "atari10-ci-v1-16k"
     """Name of the baseline, as `baseline list` gives it."""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Compare two sets of scores, ours, published or somebody else's, at the same budget.
+
+    A set is named by a published source (nature-2015, dopamine-dqn-rmsprop-2018, dopamine-dqn-adam-mse-2021,
+    nnabla-rl-dqn), a stored baseline, or the path of a folder or file: runs of this project, a CSV of game, seed,
+    frames and score, logs of CleanRL, Stable-Baselines3, Dopamine or DQN Zoo (docs/imports.md).
+    """
+
+    first: tyro.conf.Positional[str]
+    """What is compared."""
+    second: tyro.conf.Positional[str]
+    """What it is compared with."""
+    suite: str | None = None
+    """Compare on the games of atari10, atari5, atari3 or atari57. Default: all games that both have."""
+    frames: FramesOrDefault = None
+    """Budget, e.g. 10M. Default: the largest that both have."""
+    weights: Literal["last", "best"] = "last"
+    """Evaluation of our final networks, or of the best ones."""
+    results: Path = Path("results")
+    """The results folder, where baselines are looked up."""
+    plots: Path | None = None
+    """Folder to draw the comparison in."""
+    json: Path | None = None
+    """File for everything, for a program."""
+    markdown: Path | None = None
+    """File for the comparison as a page."""
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,8 @@ class Curves:
     def seeds(self, games: Sequence[str]) -> tuple[int, ...]:
         """Seeds of ``games``, which must be the same for each. Raises UserError: a game or a seed is missing."""
         if absent := [game for game in games if game not in self.raw]:
-            raise UserError(f"{self.name} lacks {', '.join(absent)}; it has {', '.join(self.games)}.")
+            has = ", ".join(self.games) if len(self.games) <= 10 else f"{len(self.games)} others"
+            raise UserError(f"{self.name} lacks {', '.join(absent)}; it has {has}.")
         everywhere = sorted({seed for game in games for seed in self.raw[game]})
         missing = [f"{game} seed {seed}" for game in games for seed in everywhere if seed not in self.raw[game]]
         if missing:

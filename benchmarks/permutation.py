@@ -1,15 +1,15 @@
-"""Is the IQM of one set of runs below another's? A permutation test within games, exact with few seeds.
+"""Does one set of runs score below another's? Permutation tests within games, exact with few seeds.
 
 If the runs of two agents come from the same distribution in each game, then which of them carries which agent's
 label is chance: every relabelling *within each game* is equally likely, whatever that distribution is. The p-value is
-the share of relabellings whose difference of IQM is as low as the one that was seen.
+the share of relabellings whose statistic is as low as the one that was seen.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ _CHUNK = 2_000  # relabellings at a time, so that memory stays small
 class Test:
     """Outcome of a one-sided test; ``exact`` if every relabelling was looked at."""
 
-    difference: float  # IQM of the first less IQM of the second
+    difference: float  # the statistic, first against second
     p_lower: float  # chance of a difference so low, or lower, under equality
     p_higher: float  # chance of one so high, or higher
     relabellings: int
@@ -32,16 +32,101 @@ class Test:
 
 def iqm(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean of the middle half of the last axis, [..., N] -> [...]; a quarter of N, rounded down, is cut at each end."""
-    cut = scores.shape[-1] // 4
-    ordered = np.sort(scores, axis=-1)
-    middle: NDArray[np.float64] = ordered[..., cut : scores.shape[-1] - cut].mean(axis=-1)
+    return _middle_mean(np.sort(scores, axis=-1))
+
+
+def _middle_mean(ordered: NDArray[np.float64]) -> NDArray[np.float64]:
+    cut = ordered.shape[-1] // 4
+    middle: NDArray[np.float64] = ordered[..., cut : ordered.shape[-1] - cut].mean(axis=-1)
     return middle
 
 
+# ---------------------------------------------------------------------- statistics
+
+# Scores of both sides [m + n, games], places of the first [R, m * games] and of the second [R, n * games] among them,
+# flat: the difference under each relabelling [R].
+Statistic = Callable[[NDArray[np.float64], NDArray[np.int32], NDArray[np.int32]], NDArray[np.float64]]
+
+
+def iqm_difference(
+    together: NDArray[np.float64], first: NDArray[np.int32], second: NDArray[np.int32]
+) -> NDArray[np.float64]:
+    """IQM of the first less IQM of the second, each over all its runs and games."""
+    sides = [together.ravel().take(places) for places in (first, second)]
+    for side in sides:
+        side.sort(axis=-1)
+    return _middle_mean(sides[0]) - _middle_mean(sides[1])
+
+
+def standardised_difference(
+    together: NDArray[np.float64], first: NDArray[np.int32], second: NDArray[np.int32]
+) -> NDArray[np.float64]:
+    """Mean over games of the difference of means, in units of the game's spread.
+
+    The spread is the root of the mean squared deviation of all m + n runs from their mean, so no relabelling changes
+    it, and no game, however noisy or large its scores, weighs more than another. A game whose runs are all equal
+    counts as 0.
+    """
+    centred = together - together.mean(axis=0)
+    spread = np.sqrt((centred**2).mean(axis=0))
+    equal = spread <= 1e-12 * np.maximum(1.0, np.abs(together).max(axis=0))
+    units = np.where(equal, 0.0, centred / np.where(equal, 1.0, spread))
+    of_first = units.ravel().take(first).sum(axis=-1)
+    difference: NDArray[np.float64] = of_first / first.shape[1] - (units.sum() - of_first) / second.shape[1]
+    return difference
+
+
+# ---------------------------------------------------------------------- tests
+
+
+@dataclass(frozen=True)
+class Relabellings:
+    """Ways to deal the runs of each game to two sides; drawn once, they serve many tests of equal shape."""
+
+    m: int
+    n: int
+    games: int
+    first: NDArray[np.int32]  # [R, m * games], places in the flat scores [m + n, games]
+    second: NDArray[np.int32]  # [R, n * games]
+    exact: bool
+
+    @classmethod
+    def of(cls, m: int, n: int, games: int, permutations: int = PERMUTATIONS, seed: int = 0) -> Relabellings:
+        """All of them where there are at most ``permutations``, else so many drawn (equal seeds, equal draws)."""
+        exact = number_of(m, n, games) <= permutations
+        orders = _all_orders(m + n, m, games) if exact else _drawn_orders(m + n, games, permutations, seed)
+        places = (orders * games + np.arange(games)).astype(np.int32).reshape(len(orders), -1)
+        return cls(m, n, games, places[:, : m * games], places[:, m * games :], exact)
+
+    def test(self, first: NDArray[np.float64], second: NDArray[np.float64], statistic: Statistic) -> Test:
+        """Compare ``first`` [m, games] with ``second`` [n, games]. Raises ValueError: other shapes, or not finite."""
+        _check(first, second)
+        if (len(first), *second.shape) != (self.m, self.n, self.games):
+            raise ValueError(f"relabellings of {(self.m, self.n, self.games)}, got {first.shape} and {second.shape}")
+        # Sorted, so that the names of the seeds do not change which relabellings are drawn.
+        together = np.concatenate([np.sort(first, axis=0), np.sort(second, axis=0)])  # [m + n, games]
+        as_seen = np.arange(together.size, dtype=np.int32)[None]
+        seen = float(statistic(together, as_seen[:, : first.size], as_seen[:, first.size :])[0])
+        tolerance = 1e-12 * max(1.0, float(np.abs(together).max()))  # equal sums may differ in their last bit
+        lower = higher = 0
+        for start in range(0, len(self.first), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            differences = statistic(together, self.first[part], self.second[part])
+            lower += int((differences <= seen + tolerance).sum())
+            higher += int((differences >= seen - tolerance).sum())
+        count, itself = len(self.first), 0 if self.exact else 1
+        return Test(seen, (lower + itself) / (count + itself), (higher + itself) / (count + itself), count, self.exact)
+
+
 def permutation_test(
-    first: NDArray[np.float64], second: NDArray[np.float64], *, permutations: int = PERMUTATIONS, seed: int = 0
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    *,
+    statistic: Statistic = iqm_difference,
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
 ) -> Test:
-    """Compare the IQMs of ``first`` [m, games] and ``second`` [n, games].
+    """Compare ``first`` [m, games] and ``second`` [n, games] by ``statistic``.
 
     All relabellings are looked at where there are at most ``permutations`` of them, else so many drawn at random
     (equal seeds, equal result); the one that was seen counts too, so the level holds exactly (Phipson and Smyth 2010).
@@ -50,26 +135,26 @@ def permutation_test(
         ValueError: other shapes, or a score that is not finite.
     """
     _check(first, second)
-    together = np.concatenate([first, second])  # [m + n, games]
-    m, runs, games = len(first), len(together), first.shape[1]
-    seen = float(iqm(first.ravel()) - iqm(second.ravel()))
-    exact = math.comb(runs, m) ** games <= permutations
-    chunks = iter([_all_orders(runs, m, games)]) if exact else _drawn_orders(runs, games, permutations, seed)
-    tolerance = 1e-12 * max(1.0, float(np.abs(together).max()))  # equal sums may differ in their last bit
-    lower = higher = count = 0
-    for orders in chunks:  # [R, m + n, games], rows of ``together``
-        relabelled = np.take_along_axis(together[None], orders, axis=1)
-        differences = iqm(relabelled[:, :m].reshape(len(orders), -1)) - iqm(relabelled[:, m:].reshape(len(orders), -1))
-        lower += int((differences <= seen + tolerance).sum())
-        higher += int((differences >= seen - tolerance).sum())
-        count += len(orders)
-    if exact:
-        return Test(seen, lower / count, higher / count, count, True)
-    return Test(seen, (lower + 1) / (count + 1), (higher + 1) / (count + 1), count, False)
+    drawn = Relabellings.of(len(first), len(second), first.shape[1], permutations, seed)
+    return drawn.test(first, second, statistic)
+
+
+def number_of(m: int, n: int, games: int) -> int:
+    """How many relabellings there are; one over it is the lowest p-value that can be."""
+    return int(math.comb(m + n, m) ** games)
+
+
+def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """P-values [N] adjusted for being N (Holm 1979): at a level, the chance of any false rejection is at most it."""
+    order = np.argsort(p_values, kind="stable")
+    steps = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
+    adjusted = np.empty_like(steps)
+    adjusted[order] = np.minimum(steps, 1.0)
+    return adjusted
 
 
 def _all_orders(runs: int, m: int, games: int) -> NDArray[np.int64]:
-    """Every choice of ``m`` of the runs in every game, the chosen ones first."""
+    """Every choice of ``m`` of the runs in every game, [R, runs, games], the chosen ones first."""
     everyone = range(runs)
     of_game = [[*chosen, *sorted(set(everyone) - set(chosen))] for chosen in itertools.combinations(everyone, m)]
     choices = np.array(list(itertools.product(range(len(of_game)), repeat=games)), np.int64)  # [R, games]
@@ -77,10 +162,14 @@ def _all_orders(runs: int, m: int, games: int) -> NDArray[np.int64]:
     return orders
 
 
-def _drawn_orders(runs: int, games: int, count: int, seed: int) -> Iterator[NDArray[np.int64]]:
+def _drawn_orders(runs: int, games: int, count: int, seed: int) -> NDArray[np.int64]:
+    """Orders of the runs, [count, runs, games], drawn for each game by itself."""
     draw = np.random.default_rng(seed)
-    for first in range(0, count, _CHUNK):
-        yield np.argsort(draw.random((min(_CHUNK, count - first), runs, games)), axis=1)
+    orders = np.empty((count, games, runs), np.int64)
+    for start in range(0, count, _CHUNK):
+        part = orders[start : start + _CHUNK]
+        part[:] = np.argsort(draw.random(part.shape), axis=-1)
+    return orders.transpose(0, 2, 1)
 
 
 def _check(*matrices: NDArray[np.float64]) -> None:

@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks import baselines
 from benchmarks.costs import format_seconds
-from benchmarks.plots import draw_all
+from benchmarks.gates.calibration import TABLES as GATE_TABLES
+from benchmarks.gates.calibration_drawing import draw_calibration
+from benchmarks.plots import draw_all, draw_comparison
 from benchmarks.random_play import markdown as random_play_markdown
 from benchmarks.report import markdown, score_report
 from benchmarks.runner import Matrix
 from benchmarks.scores import ScoreMatrix
+from benchmarks.sources import published
 from benchmarks.speed.drawings import draw_speed
 from benchmarks.speed.peers import SCHEMA as PEERS_SCHEMA
 from benchmarks.speed.peers import markdown as speed_markdown
 from benchmarks.speed.result import markdown as bench_markdown
+from benchmarks.speed.trend import draw_trends
 from benchmarks.store import Store
+from benchmarks.suites import suite_games
 from dqn_ref.config import UserError
 from dqn_ref.provenance import machine_words
 from dqn_ref.records import RunRecord
 
-PAGES = (Path("README.md"), Path("docs/fidelity.md"), Path("docs/speed.md"))
+PAGES = (Path("README.md"), Path("docs/fidelity.md"), Path("docs/speed.md"), Path("docs/gates.md"))
 IMAGES = Path("docs/images")
+COMPARED = ("dopamine-dqn-rmsprop-2018", "dopamine-dqn-adam-mse-2021")
+COMPARED_FRAMES = 10_000_000
 
 
 def update_page(path: Path, store: Store, *, write: bool) -> bool:
@@ -51,7 +59,10 @@ def update_page(path: Path, store: Store, *, write: bool) -> bool:
         path.write_text(new)
         if path.name == "README.md":
             draw_baseline(store, path.parent / IMAGES)
+            draw_published(path.parent / IMAGES)
             draw_speeds(store, path.parent / IMAGES)
+        if path.name == "gates.md":
+            draw_calibration(_score_calibration(store), path.parent / "images")
     return new != text
 
 
@@ -61,13 +72,21 @@ def draw_baseline(store: Store, folder: Path) -> list[Path]:
     return draw_all(matrix, scores, records, folder)
 
 
+def draw_published(folder: Path) -> list[Path]:
+    """Draw two published DQNs of Dopamine beside each other into ``folder``: what a comparison looks like."""
+    first, second = map(published, COMPARED)
+    return draw_comparison(first, second, COMPARED_FRAMES, suite_games("atari10"), folder, prefix="published-")
+
+
 def draw_speeds(store: Store, folder: Path) -> list[Path]:
-    """Draw the stored speed of each machine into a folder of its own under ``folder``."""
-    return [
-        drawn
-        for path in sorted((store.root / "speed").glob("*/speed.json"))
-        for drawn in draw_speed(json.loads(path.read_text()), folder / f"speed-{path.parent.name}")
-    ]
+    """Draw the stored speed of each machine, and how it went over time, into a folder of its own under ``folder``."""
+    drawn = list[Path]()
+    for machine in sorted((store.root / "speed").glob("*/")):
+        images = folder / f"speed-{machine.name}"
+        if (machine / "speed.json").exists():
+            drawn += draw_speed(json.loads((machine / "speed.json").read_text()), images)
+        drawn += draw_trends(machine, images)
+    return drawn
 
 
 def _baseline(store: Store) -> tuple[Matrix, ScoreMatrix, list[RunRecord]]:
@@ -120,6 +139,17 @@ def _random_play(store: Store) -> str:
     return random_play_markdown(json.loads(path.read_text()))
 
 
+def _score_calibration(store: Store) -> dict[str, Any]:
+    path = store.score_calibration
+    if not path.exists():
+        raise UserError(f"There is no {path}; run python -m benchmarks gate calibrate --results {store.root}.")
+    return json.loads(path.read_text())  # type: ignore[no-any-return]
+
+
+def _gate(table: Callable[[Mapping[str, Any]], str]) -> Callable[[Store], str]:
+    return lambda store: table(_score_calibration(store))
+
+
 PARTS: dict[str, Callable[[Store], str]] = {
     "scores": _scores,
     "speed": _speed,
@@ -127,4 +157,5 @@ PARTS: dict[str, Callable[[Store], str]] = {
     "counted": _counted,
     "time": _time,
     "random-play": _random_play,
+    **{name: _gate(table) for name, table in GATE_TABLES.items()},
 }

@@ -57,7 +57,9 @@ def protocol_evaluation(record: RunRecord, weights: str = "last") -> Mapping[str
         "num_episodes": config.evaluation_episodes,
     }
     for evaluation in record.evaluations:
-        if all(evaluation[key] == value for key, value in wanted.items()) and math.isfinite(evaluation["mean_return"]):
+        score = evaluation["mean_return"]
+        number = isinstance(score, int | float) and math.isfinite(score)
+        if number and all(evaluation[key] == value for key, value in wanted.items()):
             return evaluation
     raise UserError(
         f"{record.folder} is finished but holds no evaluation of its protocol for its {weights} network. "
@@ -101,17 +103,6 @@ def evaluation_measurement(config: DQNConfig, weights: str = "last") -> Measurem
         life_loss_ends_episode=False,
         best_network=weights == "best",
     )
-
-
-def evaluation_curves(name: str, scores: ScoreMatrix, config: DQNConfig) -> Curves:
-    """The scores as curves of one point: what was measured after ``config.total_frames``.
-
-    Raises:
-        UserError: a cell is missing.
-    """
-    scores.matrix()
-    raw = {game: {seed: np.array([score]) for seed, score in scores.raw[game].items()} for game in scores.games}
-    return Curves(name, evaluation_measurement(config, scores.weights), np.array([config.total_frames]), raw)
 
 
 def training_curves(name: str, records: Sequence[RunRecord]) -> Curves:

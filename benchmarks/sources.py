@@ -1,14 +1,21 @@
-"""Where scores come from: published ones by name."""
+"""Where scores come from, by one word: a published source, a stored baseline, a folder of runs, or somebody's file."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from benchmarks import baselines
 from benchmarks.curves import Curves, Measurement
+from benchmarks.imports.detect import read_scores
 from benchmarks.reference import nature_scores, published_points
+from benchmarks.scores import evaluation_measurement, run_score, training_curves
+from benchmarks.store import Store
 from dqn_ref.config import UserError
+from dqn_ref.records import RunRecord
 
 NATURE_2015 = "nature-2015"
 _DOPAMINE = Measurement(
@@ -40,6 +47,14 @@ PUBLISHED = {
     ),
 }
 
+# The same, to be named on a drawing.
+ORIGINS = {
+    "dopamine-dqn-rmsprop-2018": "google/dopamine 5873f54",
+    "dopamine-dqn-adam-mse-2021": "google/dopamine 5873f54",
+    "nnabla-rl-dqn": "sony/nnabla-rl d6c9999",
+    NATURE_2015: "Mnih et al. 2015, Extended Data Table 2",
+}
+
 
 @functools.cache
 def published(name: str) -> Curves:
@@ -60,3 +75,61 @@ def published(name: str) -> Curves:
         for game, seeds in points.items()
     }
     return Curves(name, PUBLISHED[name], np.array(frames), curves)
+
+
+# ---------------------------------------------------------------------- by one word
+
+
+def find_scores(word: str, store: Store, weights: str = "last") -> list[Curves]:
+    """Scores that ``word`` names; of our own runs both kinds, their evaluation first and then their training returns.
+
+    Args:
+        word: a published source, a stored baseline, a folder of our runs, or a file or folder of others' scores.
+
+    Raises:
+        UserError: it names nothing, or what it names cannot be read.
+    """
+    if word in PUBLISHED:
+        return [published(word)]
+    if Path(word).name == word and store.baseline(word).is_dir():
+        return run_curves(word, baselines.read(store, word).records, weights)
+    path = Path(word)
+    if not path.exists():
+        known = [*PUBLISHED, *(folder.name for folder in baselines.folders(store))]
+        raise UserError(
+            f"There is no file or folder {word}, and no published scores or baseline of that name. Known by name are: "
+            f"{', '.join(known)}."
+        )
+    if runs := run_folders(path):
+        return run_curves(path.name, [RunRecord.read(folder) for folder in runs], weights)
+    return [read_scores(path)]
+
+
+def run_folders(path: Path) -> list[Path]:
+    """Folders of our runs at ``path``: itself, or those directly in it."""
+    return sorted(file.parent for pattern in ("run.json", "*/run.json") for file in path.glob(pattern))
+
+
+def run_curves(name: str, records: Sequence[RunRecord], weights: str = "last") -> list[Curves]:
+    """Evaluation scores and training returns of finished runs of one setting.
+
+    Raises:
+        UserError: a run is not finished or not evaluated, is there twice, or is of another setting.
+    """
+    if unfinished := [f"{each.folder.name} ({each.status})" for each in records if each.status != "finished"]:
+        raise UserError(
+            f"{name} has runs that are not finished: {', '.join(unfinished)}. Finish them, or move them away."
+        )
+    training = training_curves(name, records)
+    raw: dict[str, dict[int, np.ndarray]] = {}
+    for record in records:
+        raw.setdefault(record.member.game, {})[record.member.seed] = np.array([run_score(record, weights)])
+    config = records[0].config
+    evaluation = Curves(name, evaluation_measurement(config, weights), np.array([config.total_frames]), raw)
+    return [evaluation, training]
+
+
+def alike(first: Sequence[Curves], second: Sequence[Curves]) -> tuple[Curves, Curves]:
+    """One of each, measured as alike as there is: evaluation beside evaluation, or training beside training."""
+    pairs = [(one, other) for one in first for other in second]
+    return min(pairs, key=lambda pair: len(pair[0].measured.differences(pair[1].measured)))

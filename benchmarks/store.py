@@ -10,8 +10,10 @@ results/
   baselines/SUITE-random-play.json   scores of policies that have learnt nothing
   speed/MACHINE/                     how fast it is there: speed.json, and peers.json beside others; gate.json is what
                                      the speed gate compares with, aa.json how often it errs
+  gates/score-calibration.json       how often the score gate is right, by simulation
   plots/PROTOCOL-FRAMES/             drawings of runs/ (not in version control)
   plots/speed-MACHINE/               drawings of speed/ (not in version control)
+  report/NAME.html                   a page of a suite's runs, or of a baseline (not in version control)
 """
 
 from __future__ import annotations
@@ -74,6 +76,19 @@ class Store:
     def baseline(self, matrix: str) -> Path:
         """Folder of the stored baseline of a matrix, which is named by suite and group."""
         return self.root / "baselines" / matrix
+
+    def baselines(self) -> list[str]:
+        """Names of the stored baselines, older ones included."""
+        return sorted(path.parent.name for path in (self.root / "baselines").glob("*/baseline.json"))
+
+    def num_seeds(self, folder: Path) -> int:
+        """Seeds in a folder of runs: one above the highest; 0 if it holds none."""
+        names = (re.fullmatch(r"\w+-s(\d+)", path.parent.name) for path in folder.glob("*/run.json"))
+        return 1 + max((int(name[1]) for name in names if name), default=-1)
+
+    def report(self, name: str) -> Path:
+        """Where a report belongs by default."""
+        return self.root / "report" / f"{name}.html"
 
     def cell(self, folder: Path, member: Member) -> Cell:
         """What is known of ``member`` in ``folder``. Raises UserError: a broken or foreign record."""
@@ -204,6 +219,39 @@ class Store:
         """Write scores of policies that have learnt nothing; older ones are kept beside them."""
         return self._replace(self.random_play(suite), result)
 
+    # ------------------------------------------------------------------ gates
+
+    @property
+    def score_calibration(self) -> Path:
+        """File of the score gate's calibration."""
+        return self.root / "gates" / "score-calibration.json"
+
+    def store_score_calibration(self, result: Mapping[str, Any]) -> Path:
+        """Write the score gate's calibration; an older one is kept beside it."""
+        return self._replace(self.score_calibration, result)
+
+    # ------------------------------------------------------------------ reports
+
+    def write_report(self, path: Path, text: str, mark: str) -> Path:
+        """Write a report at ``path``, which may lie elsewhere; ``mark`` tells reports from other files.
+
+        A report is derived, so an earlier one gives way. Raises UserError: another file is there, or no permission.
+        """
+        try:
+            if path.exists() and not path.is_file():
+                raise UserError(f"{path} is no file. Choose another name for the report.")
+            if path.exists() and path.stat().st_size:
+                with path.open("rb") as file:
+                    if mark.encode() not in file.read(4096):
+                        raise UserError(f"{path} is there and is no report; it is left alone. Choose another name.")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{path.name}.tmp")
+            temporary.write_text(text, encoding="utf-8", newline="\n")
+            os.replace(temporary, path)
+        except OSError as error:
+            raise UserError(f"{path} cannot be written: {error.strerror}. Choose another name.") from None
+        return path
+
     def _replace(self, path: Path, content: Mapping[str, Any], *, keep: bool = True) -> Path:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -238,3 +286,12 @@ def _alive(pid: int, folder: Path) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE and not younger
     except (psutil.Error, OSError):
         return False
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that the user named. Raises UserError: it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}.") from None

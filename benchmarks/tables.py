@@ -41,11 +41,11 @@ def cost_table(rows: Sequence[tuple[Matrix, int, int]], costs: Costs) -> Table:
     return table
 
 
-def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Rows of text; the last column may be long and is folded. Nothing in them is read as markup."""
+def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = False) -> Table:
+    """Rows of text, all but the first column ``numbers`` or words. Nothing in them is read as markup."""
     table = Table(box=None)
-    for name in header:
-        table.add_column(name, overflow="fold")
+    for place, name in enumerate(header):
+        table.add_column(Text(name), overflow="fold", justify="right" if numbers and place else "left")
     for row in rows:
         table.add_row(*map(Text, row))
     return table

@@ -1,4 +1,4 @@
-"""python -m dqn_ref train | evaluate"""
+"""python -m dqn_ref train | evaluate | record"""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ DESCRIPTION = """The DQN of the Nature paper (Mnih et al. 2015) on real Atari ga
   python -m dqn_ref train --game breakout --seed 0 --frames 10M     train, record, evaluate
   python -m dqn_ref train --game breakout pong --seed 0 1           four runs side by side
   python -m dqn_ref evaluate RUN_DIR --episodes 30                  play the trained network
+  python -m dqn_ref record RUN_DIR                                  a video of an evaluation episode
 
 Frames are emulator frames; an agent step is four of them. --help after a command says more."""
 
@@ -71,6 +72,34 @@ class Evaluate:
     """Cap of an episode in frames: 108000, or the paper's 18000."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes CUDA where there is one."""
+
+
+@dataclass
+class Record:
+    """Write an MP4 of an evaluation episode of a finished run: the game, its score, and the Q value of each action.
+
+    It is the very episode that the evaluation played. The picture is shown once an agent step, in colour,
+    as the maximum of the last two screens, which is what the agent sees of it in grey.
+    """
+
+    run_dir: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    weights: Literal["last", "best"] = "last"
+    """The final network, or that of the iteration with the highest training returns."""
+    episode: int = 0
+    """Which episode of the evaluation, counted from 0."""
+    epsilon: float | None = None
+    """Exploration. Default: that of the run's own evaluation."""
+    max_frames: int | None = None
+    """Cap of an episode in frames. Default: that of the run's own evaluation."""
+    out: Path | None = None
+    """New file. Default: RUN_DIR/video-WEIGHTS-episodeK.mp4."""
+    scale: int = 4
+    """Width and height in pixels of a pixel of the game."""
+    fps: float = 60.0
+    """Emulator frames shown in a second: 60 is the console's own speed, 15 agent steps a second."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes CUDA where there is one. The run's own is the surest to repeat the episode."""
 
 
 def train_command(arguments: Train) -> None:
@@ -122,6 +151,16 @@ def evaluate_command(arguments: Evaluate) -> None:
     print_evaluation(arguments.run_dir.name, evaluation)
 
 
+def record_command(arguments: Record) -> None:
+    """Run ``record``."""
+    from dqn_ref.video import record_episode
+
+    options = {key: value for key, value in vars(arguments).items() if key not in ("run_dir", "device")}
+    recording = record_episode(arguments.run_dir, **options, device_name=arguments.device, report=print)
+    print(f"{arguments.run_dir.name}, {recording.words()}")
+    print(f"Recorded in {recording.path}")
+
+
 def print_evaluation(name: str, e: Mapping[str, Any]) -> None:
     """One line: score, spread, and the protocol that it was measured under."""
     print(
@@ -131,7 +170,7 @@ def print_evaluation(name: str, e: Mapping[str, Any]) -> None:
     )
 
 
-def parse(arguments: list[str]) -> Train | Evaluate:
+def parse(arguments: list[str]) -> Train | Evaluate | Record:
     """Typed arguments. The defaults of the hyperparameters are those of the protocol that is named."""
     protocol = NATURE
     for position, word in enumerate(arguments):
@@ -143,8 +182,9 @@ def parse(arguments: list[str]) -> Train | Evaluate:
         Train, tyro.conf.subcommand("train", default=Train(game=tyro.MISSING, config=protocol.config))
     ]
     evaluate_type = Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    record_type = Annotated[Record, tyro.conf.subcommand("record")]
     return tyro.cli(
-        train_type | evaluate_type,
+        train_type | evaluate_type | record_type,
         prog="python -m dqn_ref",
         description=DESCRIPTION,
         args=arguments,
@@ -159,13 +199,15 @@ def main(arguments: list[str] | None = None) -> int:
         command = parse(sys.argv[1:] if arguments is None else arguments)
         if isinstance(command, Train):
             train_command(command)
-        else:
+        elif isinstance(command, Evaluate):
             evaluate_command(command)
+        else:
+            record_command(command)
     except UserError as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {error}", style="red", markup=False)
         return 2
     except KeyboardInterrupt:
-        print("Interrupted; the record says so.", file=sys.stderr)
+        print("Interrupted; a run's record says so, and no video is left by halves.", file=sys.stderr)
         return 130
     return 0
 

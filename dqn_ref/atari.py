@@ -21,6 +21,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ale_py
 import numpy as np
@@ -47,9 +48,13 @@ def check_game(game: str) -> str:
 
 def rom_md5(game: str) -> str:
     """MD5 of the game's ROM, as recorded with every run."""
+    return hashlib.md5(_rom_path(game).read_bytes()).hexdigest()
+
+
+def _rom_path(game: str) -> Path:
     path = roms.get_rom_path(check_game(game))
     assert path is not None
-    return hashlib.md5(Path(path).read_bytes()).hexdigest()
+    return Path(path)
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,32 @@ class Step:
     def episode_ended(self) -> NDArray[np.bool_]:
         """[P] rows whose ``frame`` starts a new episode."""
         return self.game_over | self.truncated
+
+
+def _engine(
+    game: str,
+    num_envs: int,
+    *,
+    max_noops: int,
+    sticky_action_probability: float,
+    frames_per_agent_step: int,
+    fire_on_reset: bool,
+    **options: Any,
+) -> AtariVectorEnv:
+    """The engine as everything here wants it; ``options`` are its own."""
+    return AtariVectorEnv(
+        game,
+        num_envs,
+        stack_num=1,
+        frameskip=frames_per_agent_step,
+        noop_max=max_noops + 1,
+        use_fire_reset=fire_on_reset,
+        episodic_life=False,
+        life_loss_info=False,
+        reward_clipping=False,
+        repeat_action_probability=sticky_action_probability,
+        **options,
+    )
 
 
 class AtariStreams:
@@ -100,18 +131,14 @@ class AtariStreams:
         self.games = [check_game(game) for game in games]
         self._rows = {game: np.flatnonzero(np.array(self.games) == game) for game in dict.fromkeys(self.games)}
         self._engines = {
-            game: AtariVectorEnv(
+            game: _engine(
                 game,
                 len(rows),
+                max_noops=max_noops,
+                sticky_action_probability=sticky_action_probability,
+                frames_per_agent_step=frames_per_agent_step,
+                fire_on_reset=fire_on_reset,
                 num_threads=num_threads or len(rows),
-                stack_num=1,
-                frameskip=frames_per_agent_step,
-                noop_max=max_noops + 1,
-                use_fire_reset=fire_on_reset,
-                episodic_life=False,
-                life_loss_info=False,
-                reward_clipping=False,
-                repeat_action_probability=sticky_action_probability,
                 max_num_frames_per_episode=max_episode_frames + 10 * frames_per_agent_step,  # never reached
                 autoreset_mode="SameStep",
             )
@@ -171,3 +198,58 @@ class AtariStreams:
                 observation, info = self._engines[game].reset(options={"reset_mask": mask})
                 frame[rows[mask]] = observation[mask, 0]
                 lives[rows[mask]] = info["lives"][mask]
+
+
+class ColourScreen:
+    """One game in colour at the emulator's own resolution, for people; played in step with a stream of AtariStreams.
+
+    The same engine with the same options, so that equal seeds and actions make the same game. A picture is
+    the maximum, colour by colour, of the last two screens of an agent step, as the agent's grey one is: much
+    is drawn in every other frame only, and would be missing from each fourth frame for as long as it lives. Where
+    the game is over before the last of an agent step's frames, the engine shows screens of some frames before.
+
+    Raises:
+        UserError: the game is unknown.
+    """
+
+    def __init__(
+        self,
+        game: str,
+        *,
+        max_noops: int = 30,
+        sticky_action_probability: float = 0.0,
+        frames_per_agent_step: int = 4,
+        fire_on_reset: bool = False,
+    ) -> None:
+        bare = ale_py.ALEInterface()  # whose screens are 210 to 250 lines high
+        bare.loadROM(_rom_path(game))
+        self.height, width = bare.getScreenDims()
+        self._engine = _engine(
+            game,
+            1,
+            max_noops=max_noops,
+            sticky_action_probability=sticky_action_probability,
+            frames_per_agent_step=frames_per_agent_step,
+            fire_on_reset=fire_on_reset,
+            num_threads=1,
+            grayscale=False,
+            img_height=self.height,
+            img_width=width,
+            max_num_frames_per_episode=2**30,  # whoever plays it knows when to stop
+            autoreset_mode="NextStep",  # so that the last picture is the episode's own
+        )
+        self.action_names = [action.name for action in self._engine.ale.get_action_set()]
+
+    def reset(self, seed: int) -> Frames:
+        """Start an episode. Returns its first picture, [height, 160, 3] u8, red green blue."""
+        observation, _ = self._engine.reset(seed=np.array([seed], np.int64))
+        picture: Frames = observation[0, 0]
+        return picture
+
+    def step(self, action: int) -> tuple[Frames, int, bool]:
+        """Play an agent step. Returns the picture after it, its raw reward, and whether the game is over."""
+        if not 0 <= action < len(self.action_names):
+            raise ValueError(f"action {action} does not fit an action set of {len(self.action_names)}")
+        self._engine.send(np.array([action], np.int64))
+        observation, reward, game_over, _, _ = self._engine.recv()
+        return observation[0, 0], int(reward[0]), bool(game_over[0])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dqn_ref.atari import AtariStreams, Frames
@@ -27,6 +28,19 @@ class EvaluationEpisode:
     end: str  # game_over | truncated
 
 
+@dataclass(frozen=True)
+class Observed:
+    """An agent step of one of the episodes, for whoever watches an evaluation."""
+
+    episode: int
+    state: NDArray[np.uint8]  # [4, 84, 84], what the network saw
+    q: Tensor  # [A], what it answered, on its device
+    action: int
+    explored: bool  # drawn by chance, which may hit the greedy action too
+    reward: int  # raw, summed over the step's frames
+    end: str | None  # game_over | truncated, if this step ended the episode
+
+
 class _Play:
     """An episode being played, on an emulator of its own."""
 
@@ -38,7 +52,26 @@ class _Play:
         self.explore = member.numpy_stream("evaluation-explore", episode)
         first = streams.reset([member.stream_seed("evaluation-emulator", episode)])[0]
         self.stack = np.tile(first if history_padding == "first_frame" else np.zeros_like(first), (STACK, 1, 1))
+        self.action = 0
+        self.explored = False
         self.see(first)
+
+    def act(self, greedy: int, epsilon: float) -> None:
+        """Send ``greedy``, or a random action with probability ``epsilon``."""
+        self.explored = bool(self.explore.random() < epsilon)
+        self.action = int(self.explore.integers(self.streams.num_actions[0])) if self.explored else greedy
+        self.streams.send(np.array([self.action], np.int64))
+
+    def hear(self) -> tuple[int, str | None]:
+        """Wait for the emulator. Returns the raw reward, and how the episode ended if it did."""
+        step = self.streams.recv()
+        reward = int(step.reward[0])
+        self.raw_return += reward
+        self.agent_steps += 1
+        if step.episode_ended[0]:
+            return reward, "game_over" if step.game_over[0] else "truncated"
+        self.see(step.frame[0])
+        return reward, None
 
     def see(self, frame: Frames) -> None:
         """Push the newest frame [84, 84]. A life loss does not clear the history here."""
@@ -58,6 +91,7 @@ def evaluate(
     frames_per_agent_step: int = 4,
     fire_on_reset: bool = False,
     history_padding: str = "zeros",
+    watch: Callable[[Observed], bool] | None = None,
 ) -> list[EvaluationEpisode]:
     """Play ``episodes`` full episodes, several at once.
 
@@ -68,47 +102,40 @@ def evaluate(
         values: [B, 4, 84, 84] u8 -> [B, A] Q values.
         member: whose game is played; its seed names the random streams.
         max_frames: longer episodes are cut and keep the score that they had.
+        watch: is shown every agent step of every episode; where it returns True the evaluation stops
+            there, and returns the episodes that had ended.
     """
 
-    def new_play(episode: int, streams: AtariStreams | None = None) -> _Play:
-        return _Play(
-            member,
-            episode,
-            streams
-            or AtariStreams(
-                [member.game],
-                max_episode_frames=max_frames,
-                max_noops=max_noops,
-                sticky_action_probability=sticky_action_probability,
-                frames_per_agent_step=frames_per_agent_step,
-                fire_on_reset=fire_on_reset,
-            ),
-            history_padding,
+    def new_streams() -> AtariStreams:
+        return AtariStreams(
+            [member.game],
+            max_episode_frames=max_frames,
+            max_noops=max_noops,
+            sticky_action_probability=sticky_action_probability,
+            frames_per_agent_step=frames_per_agent_step,
+            fire_on_reset=fire_on_reset,
         )
 
-    playing = [new_play(episode) for episode in range(min(episodes, PARALLEL_EPISODES))]
-    started, finished = len(playing), list[EvaluationEpisode]()
-    while playing:
-        state = torch.from_numpy(np.stack([play.stack for play in playing])).to(device)
-        greedy = values(state).argmax(dim=1).cpu().numpy()
-        for play, action in zip(playing, greedy, strict=True):
-            if play.explore.random() < epsilon:
-                action = play.explore.integers(play.streams.num_actions[0])
-            play.streams.send(np.array([action], np.int64))
+    at_once = range(min(episodes, PARALLEL_EPISODES))
+    playing = [_Play(member, episode, new_streams(), history_padding) for episode in at_once]
+    started, finished, stop = len(playing), list[EvaluationEpisode](), False
+    while playing and not stop:
+        q = values(torch.from_numpy(np.stack([play.stack for play in playing])).to(device))
+        for play, greedy in zip(playing, q.argmax(dim=1).tolist(), strict=True):
+            play.act(greedy, epsilon)
         still_playing = []
-        for play in playing:
-            step = play.streams.recv()
-            play.raw_return += int(step.reward[0])
-            play.agent_steps += 1
-            if not step.episode_ended[0]:
-                play.see(step.frame[0])
+        for row, play in enumerate(playing):
+            state = play.stack
+            reward, end = play.hear()
+            if watch is not None:
+                stop |= watch(Observed(play.episode, state, q[row], play.action, play.explored, reward, end))
+            if end is None:
                 still_playing.append(play)
                 continue
-            end = "game_over" if step.game_over[0] else "truncated"
             frames = play.agent_steps * frames_per_agent_step
             finished.append(EvaluationEpisode(play.episode, play.raw_return, frames, end))
             if started < episodes:
-                still_playing.append(new_play(started, play.streams))
+                still_playing.append(_Play(member, started, play.streams, history_padding))
                 started += 1
         playing = still_playing
     return sorted(finished, key=lambda episode: episode.episode)

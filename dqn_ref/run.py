@@ -197,6 +197,16 @@ def _description(member: Member, protocol: Protocol, config: DQNConfig, torch_st
     }
 
 
+def game_options(config: DQNConfig) -> dict[str, Any]:
+    """How the games of ``config`` are played, in training and in evaluation."""
+    return {
+        "max_noops": config.max_noops,
+        "sticky_action_probability": config.sticky_action_probability,
+        "frames_per_agent_step": config.frames_per_agent_step,
+        "fire_on_reset": config.fire_on_reset,
+    }
+
+
 def play_evaluation(
     values: Callable[[torch.Tensor], torch.Tensor],
     member: Member,
@@ -218,11 +228,8 @@ def play_evaluation(
         epsilon=epsilon,
         max_frames=max_frames,
         device=device,
-        max_noops=config.max_noops,
-        sticky_action_probability=config.sticky_action_probability,
-        frames_per_agent_step=config.frames_per_agent_step,
-        fire_on_reset=config.fire_on_reset,
         history_padding=config.history_padding,
+        **game_options(config),
     )
     return summary(
         results,
@@ -259,9 +266,7 @@ def evaluate_folder(
             f"Got {episodes} episodes, epsilon {epsilon}, {max_frames} frames; expected at least 1 episode, an epsilon "
             "between 0 and 1, and at least 4 frames."
         )
-    record = records.RunRecord.read(folder)
-    if record.status != "finished":
-        raise UserError(f"{folder} holds a run that is {record.status}, not finished; only finished runs have scores.")
+    record = finished_record(folder)
     wanted = {"weights": weights, "epsilon": epsilon, "max_frames": max_frames, "num_episodes": episodes}
     for known in record.evaluations:
         if all(known.get(key) == value for key, value in wanted.items()):
@@ -282,6 +287,14 @@ def evaluate_folder(
     )
     records.add_evaluation(folder, evaluation)
     return evaluation
+
+
+def finished_record(folder: Path) -> records.RunRecord:
+    """The record in ``folder``. Raises UserError: no run, or one that is not finished."""
+    record = records.RunRecord.read(folder)
+    if record.status != "finished":
+        raise UserError(f"{folder} holds a run that is {record.status}, not finished; only finished runs have scores.")
+    return record
 
 
 def inference(network: NatureNetwork) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -140,7 +140,13 @@ def dead_pid() -> int:
 
 def resample_little(monkeypatch) -> None:
     """Where tables and drawings are tested and not the width of their intervals."""
-    for name in ("benchmarks.report.aggregates", "benchmarks.plots.aggregates", "benchmarks.plots.performance_profile"):
+    for name in (
+        "benchmarks.report.aggregates",
+        "benchmarks.plots.aggregates.aggregates",
+        "benchmarks.plots.aggregates.performance_profile",
+        "benchmarks.plots.curves.sample_efficiency",
+        "benchmarks.plots.games.probability_of_improvement",
+    ):
         module, _, function = name.rpartition(".")
         full = getattr(importlib.import_module(module), function)
         monkeypatch.setattr(name, functools.partial(full, repetitions=100))

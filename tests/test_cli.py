@@ -70,6 +70,9 @@ def cli(capsys, monkeypatch, tmp_path):
         (["evaluate", "nowhere"], "nowhere"),
         (["evaluate", "nowhere", "--episodes", "0"], "episode"),
         (["evaluate", "nowhere", "--epsilon", "2"], "epsilon"),
+        (["record"], "Folder of the run"),
+        (["record", "nowhere"], "nowhere"),
+        (["record", "nowhere", "--scale", "0"], "scale"),
     ],
 )
 def test_a_mistake_is_one_message_exit_code_2_and_no_file(cli, tmp_path, arguments, named):
@@ -132,7 +135,7 @@ def test_options_of_a_protocol_are_its_own_wherever_it_is_named(cli):
     assert (code, "one iteration (1,000,000 frames)" in errors) == (2, True)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["evaluate", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["evaluate", "--help"], ["record", "--help"]])
 def test_help_ends_well_and_gives_units(cli, arguments):
     code, output, _ = cli(*arguments)
     assert code == 0

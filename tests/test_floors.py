@@ -10,12 +10,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 AGENT = sorted((ROOT / "dqn_ref").glob("**/*.py"))
 SUITE = {
-    "compare.py", "curves.py", "page.py", "permutation.py", "plots.py", "reference.py", "report.py", "scores.py",
+    "compare.py", "curves.py", "page.py", "permutation.py", "reference.py", "report.py", "scores.py",
     "sources.py", "statistics.py",
 }  # fmt: skip
 WITHOUT_TORCH = [
     *(path for path in AGENT if path.name in ("config.py", "records.py", "seeds.py")),
     *(path for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.name in SUITE),
+    *sorted((ROOT / "benchmarks" / "plots").glob("*.py")),
 ]
 NUMPY_OWNED = {"Generator", "default_rng", "SeedSequence", "PCG64"}
 TORCH_DRAWS = {
@@ -38,6 +39,11 @@ def imported(tree: ast.AST) -> set[str]:
 
 def roots(path: Path) -> set[str]:
     return {name.split(".")[0] for name in imported(ast.parse(path.read_text()))}
+
+
+def module(path: Path) -> str:
+    """``benchmarks.plots.style`` of its file."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def dotted(node: ast.AST) -> str:
@@ -105,15 +111,15 @@ def test_the_emulator_is_imported_in_one_room_only():
     assert [path.name for path in AGENT if "ale_py" in roots(path)] == ["atari.py"]
 
 
-@pytest.mark.parametrize("path", WITHOUT_TORCH, ids=lambda path: f"{path.parent.name}.{path.stem}")
+@pytest.mark.parametrize("path", WITHOUT_TORCH, ids=module)
 def test_rooms_that_read_results_import_no_torch(path):
     assert "torch" not in roots(path)
 
 
-@pytest.mark.parametrize("path", WITHOUT_TORCH, ids=lambda path: f"{path.parent.name}.{path.stem}")
+@pytest.mark.parametrize("path", WITHOUT_TORCH, ids=module)
 def test_rooms_that_read_results_bring_no_torch_with_them(path):
     """Nor does anything that they import: checked in an interpreter of its own."""
-    code = f"import sys; import {path.parent.name}.{path.stem}; sys.exit('torch' in sys.modules)"
+    code = f"import sys; import {module(path)}; sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -126,3 +132,11 @@ def test_no_random_number_comes_from_a_global_generator(path):
 def test_components_take_plain_values_and_not_the_configuration():
     readers = {path.stem for path in AGENT if "dqn_ref.config.DQNConfig" in imported(ast.parse(path.read_text()))}
     assert readers <= {"__main__", "train", "run", "records", "config"}
+
+
+def test_the_command_line_does_not_wait_for_what_it_may_not_need():
+    """Each takes a second or more to import."""
+    heavy = {"scipy.stats", "rliable", "matplotlib", "pandas", "torch", "tensorboard", "seaborn", "jinja2"}
+    program = f"import sys, benchmarks.__main__; print(*({heavy!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

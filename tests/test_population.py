@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import chisquare
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dqn_ref import launch
@@ -188,6 +189,17 @@ def test_a_member_learns_from_the_same_transitions_whoever_is_beside_it():
     together = drawn(population(*members, filled=40))
     assert together == [drawn(population(member, filled=40))[0] for member in members]
     assert len({str(batches) for batches in together}) == 3
+
+
+def test_a_member_learns_from_the_oldest_transition_as_often_as_from_the_newest():
+    """1,600 draws from 40 transitions: about 40 of each. From the newest half alone, it would be 0 and 80."""
+    made = population(filled=40)
+    for _ in range(200):
+        made.learn()
+    drawn = torch.cat([batch.a_tm1 for batch in made.agents[0].learner.batches])
+    counts = np.bincount(drawn.numpy(), minlength=40)
+    assert counts.sum() == 1_600
+    assert chisquare(counts).pvalue > 1e-3
 
 
 def test_several_streams_of_a_member_are_drawn_from_alike():

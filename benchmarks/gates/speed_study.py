@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gates import revisions, speed
+from benchmarks.gates.calibration import clopper_pearson
 from benchmarks.gates.revisions import Round, Side
 from benchmarks.gates.speed_command import ROUNDS_OF_A_SESSION, WORKLOADS, Measuring, content, saying
 from benchmarks.gates.speed_samples import (
@@ -150,12 +151,7 @@ class Rates:
 
     def interval(self, verdict: Verdict) -> tuple[float, float]:
         """Clopper and Pearson's 95 % interval of how often it says ``verdict``."""
-        from scipy.stats import beta
-
-        seen, all_ = self.said.get(verdict, 0), self.gates
-        low = beta.ppf(0.025, seen, all_ - seen + 1) if seen else 0.0
-        high = beta.ppf(0.975, seen + 1, all_ - seen) if seen < all_ else 1.0
-        return float(low), float(high)
+        return clopper_pearson(self.said.get(verdict, 0), self.gates)
 
 
 def groups(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -1,0 +1,72 @@
+"""Run folders of this project: training curves from episodes.csv. See docs/records.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.curves import Curves, Measurement
+from benchmarks.imports.declared import Declared
+from benchmarks.imports.runs import Run, episode_scores, gridded_curves, in_frames
+from benchmarks.imports.tables import MOST
+from dqn_ref.config import UserError
+from dqn_ref.records import RunRecord
+
+
+def read(root: Path, folders: Sequence[Path], name: str, declared: Declared) -> Curves:
+    """Curves of training returns; an episode that the end of an iteration cut off does not count.
+
+    Raises:
+        UserError: a broken record, an unfinished run, or runs of different protocols.
+    """
+    declared.check((), "runs of this project")
+    records = [_record(folder) for folder in folders]
+    if unfinished := [f"{record.folder} ({record.status})" for record in records if record.status != "finished"]:
+        raise UserError(f"Not finished: {', '.join(unfinished)}. Only finished runs have a curve; move them away.")
+    protocols = {_protocol(record): record.folder for record in records}
+    if len(protocols) > 1:
+        where = ", ".join(f"{protocol} in {folder}" for protocol, folder in protocols.items())
+        raise UserError(f"{root} holds runs of several protocols: {where}. Point at runs of one.")
+    return gridded_curves(name, [_run(record) for record in records], episode_scores, declared)
+
+
+def _record(folder: Path) -> RunRecord:
+    try:
+        record = RunRecord.read(folder)
+    except (RecursionError, OverflowError) as error:  # a file that no run wrote: nested without end, numbers beyond all
+        raise UserError(f"{folder / 'run.json'} is broken: {error}. Move the folder away.") from None
+    if not isinstance(record.overrides, dict):
+        raise UserError(f"{folder / 'run.json'} is broken: protocol.overrides is no object. Move the folder away.")
+    return record
+
+
+def _protocol(record: RunRecord) -> str:
+    """Protocol and what leaves it; the length of the run is not part of it."""
+    left = {key: value for key, value in record.overrides.items() if key != "total_frames"}
+    return " ".join([record.protocol, *(f"{key}={value}" for key, value in sorted(left.items()))])
+
+
+def _run(record: RunRecord) -> Run:
+    config = record.config
+    episodes = [episode for episode in record.episodes() if episode["end"] != "iteration_end"]
+    if any(max(abs(episode["frame"]), abs(episode["raw_return"])) > MOST for episode in episodes):
+        raise UserError(f"{record.folder / 'episodes.csv'} is broken: a number is beyond all measure.")
+    measured = Measurement(
+        returns="training",
+        epsilon=config.epsilon_end,
+        sticky_action_probability=config.sticky_action_probability,
+        max_frames=config.max_episode_frames,
+        life_loss_ends_episode=False,  # raw_return is that of the whole game, whatever a life lost does to learning
+    )
+    return Run(
+        game=record.member.game,
+        seed=record.member.seed,
+        place=record.folder,
+        frames=in_frames(np.array([episode["frame"] for episode in episodes], np.int64), 1, record.folder),
+        values=np.array([episode["raw_return"] for episode in episodes], np.float64),
+        measured=measured,
+        end=config.total_frames,
+        total=config.total_frames,
+    )

@@ -1,0 +1,69 @@
+"""The summary in Markdown, short enough for a pull request."""
+
+from __future__ import annotations
+
+import re
+
+from benchmarks.page.content import Content
+from benchmarks.page.page import SYMBOLS
+from benchmarks.report import format_interval
+from dqn_ref.config import format_frames
+
+SUMMARY_MARK = "<!-- dqn-ref report -->"  # how the store knows an earlier summary
+
+
+def summary(content: Content) -> str:
+    """Headline, gates, aggregates, and the games folded away."""
+    matrix, protocol = content.asked.matrix, content.asked.matrix.protocol.protocol
+    lines = [SUMMARY_MARK, f"## {matrix.suite}, {protocol.label()}, {format_frames(matrix.frames)} frames", ""]
+    lines += [_headline(content), ""]
+    lines += [f"- {note}" for note in _notes(content)]
+    for _, gate in content.gates:
+        symbol = SYMBOLS[gate.verdict.value]
+        lines += ["", f"**{symbol} {escaped(gate.gate)} gate: {gate.verdict.value}.** {escaped(gate.headline)}", ""]
+        lines += [f"- {check.verdict.value}: {escaped(check.name)}: {escaped(check.words)}" for check in gate.checks]
+    if content.aggregates:
+        lines += ["", "| aggregate | value [95 % interval] |", "|---|---:|"]
+        lines += [f"| {name} | {format_interval(interval)} |" for name, interval in content.aggregates.items()]
+        if content.predicted is not None:
+            lines.append(f"| predicted median over 57 games | {content.predicted:.3f} |")
+    lines += ["", f"<details><summary>{len(content.games)} games</summary>", ""]
+    lines += ["| game | seeds | score | random | human | human-normalised |", "|---|---:|---:|---:|---:|---:|"]
+    for game in content.games:
+        mean = "-" if game.mean is None else f"{game.mean:,.1f}"
+        sd = "" if game.sd is None else f" ± {game.sd:,.1f}"
+        normalised = "-" if game.normalised is None else f"{game.normalised:.3f}"
+        lines.append(
+            f"| {game.name} | {len(game.scores)} | {mean}{sd} | {game.random:,.1f} | {game.human:,.1f} | {normalised} |"
+        )
+    return "\n".join([*lines, "", "</details>", "", _origin(content)]) + "\n"
+
+
+def _headline(content: Content) -> str:
+    if not content.aggregates:
+        return f"**No aggregate: {len(content.missing)} of {content.total} runs have no score.**"
+    seeds = content.asked.matrix.num_seeds
+    return (
+        f"**IQM {format_interval(content.aggregates['IQM'])}** of human-normalised scores (0: random policy, "
+        f"1: human) over {len(content.games)} games with {seeds} seed{'s' if seeds > 1 else ''} each."
+    )
+
+
+def _notes(content: Content) -> list[str]:
+    caveat = content.asked.matrix.protocol.caveat
+    named = [f"missing: {cell}" for cell in content.missing]
+    few = [content.coverage] if content.coverage else []
+    return [caveat[0].upper() + caveat[1:] + ".", *few, *map(escaped, content.warnings), *named]
+
+
+def _origin(content: Content) -> str:
+    commits = [value for fact in content.facts if fact.name == "commit" for value, _ in fact.values]
+    baseline = f"Stored baseline `{content.asked.baseline}`. " if content.asked.baseline else ""
+    return f"{baseline}Runs of source {', '.join(map(escaped, commits))}; made by dqn-ref {content.generator.version}."
+
+
+def escaped(text: str) -> str:
+    """Text from a file inside Markdown: no table, link, image, markup or mention can come of it."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = re.sub(r"([\\`*_{}\[\]()#+!|~^$:])", r"\\\1", text)
+    return text.replace("@", "@<!-- -->").replace("www.", "www\\.")

@@ -1,0 +1,240 @@
+"""Two sets of scores: like is compared with like, what differs is said, and no sentence claims more than was shown."""
+
+import functools
+import json
+
+import numpy as np
+import pytest
+from fake_runs import write_matrix, write_run
+
+from benchmarks import compare as comparison
+from benchmarks.compare import as_json, compare, game_rows, markdown, notes, verdict
+from benchmarks.curves import Curves, Measurement
+from benchmarks.reference import human_and_random
+from benchmarks.runner import Matrix
+from benchmarks.sources import alike, find_scores, published
+from benchmarks.store import Store
+from benchmarks.suites import suite_games
+from dqn_ref.config import CI, UserError
+
+M = 1_000_000
+EVALUATION = Measurement("evaluation", 0.05, 0.0, 108_000, False, False)
+TRAINING = Measurement("training", 0.01, 0.25, 108_000, False, False)
+GAMES = ("pong", "breakout")
+
+
+def raw(game, normalised):
+    """The raw score that a human-normalised one stands for."""
+    anchors = human_and_random()[game]
+    return anchors.random + normalised * (anchors.human - anchors.random)
+
+
+def source(name, scores, games=GAMES, frames=(M,), measured=EVALUATION):
+    """``scores`` [seeds][games] are human-normalised, and the same at every budget."""
+    cells = {
+        game: {seed: np.full(len(frames), raw(game, row[place])) for seed, row in enumerate(scores)}
+        for place, game in enumerate(games)
+    }
+    return Curves(name, measured, np.array(frames), cells)
+
+
+LOW = [[0.0, 0.1], [0.1, 0.2], [0.05, 0.15], [0.02, 0.12]]
+HIGH = [[1.0, 1.1], [1.1, 1.2], [1.05, 1.15], [1.02, 1.12]]
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    for name in ("aggregates", "iqm_difference", "probability_of_improvement"):
+        full = getattr(comparison, name)
+        monkeypatch.setattr(comparison, name, functools.partial(full, repetitions=100))
+
+
+# ---------------------------------------------------------------------- what is compared
+
+
+def test_games_and_budget_are_what_both_have():
+    first = source("a", LOW, frames=(M, 2 * M, 5 * M))
+    second = source("b", [[0.5, 0.5, 0.5]], games=("breakout", "qbert", "pong"), frames=(M, 2 * M))
+    found = compare(first, second)
+    assert found.games == GAMES
+    assert found.frames == 2 * M
+    assert compare(first, second, frames=M).frames == M
+    assert compare(first, second, games=["breakout"]).games == ("breakout",)
+
+
+def test_the_games_of_a_suite_are_in_its_order():
+    games = suite_games("atari3")
+    found = compare(source("a", [[1.0, 2.0, 3.0]], games=games[::-1]), source("b", [[1.0, 2.0, 3.0]], games=games))
+    assert found.games == games
+    assert found.suite == "atari3"
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (source("b", [[0.5]], games=("qbert",)), "no game in common: pong, breakout against qbert"),
+        (source("b", LOW, frames=(3 * M,)), "no budget in common: 1M against 3M frames"),
+    ],
+)
+def test_nothing_in_common_is_no_comparison(second, words):
+    with pytest.raises(UserError, match=words):
+        compare(source("a", LOW), second)
+
+
+def test_a_missing_run_is_named_before_any_number():
+    incomplete = source("b", LOW)
+    cells = {game: dict(seeds) for game, seeds in incomplete.raw.items()}
+    del cells["breakout"][2]
+    for frames in (None, M):
+        with pytest.raises(UserError, match="breakout seed 2"):
+            compare(source("a", LOW), Curves("b", EVALUATION, incomplete.frames, cells), frames=frames)
+
+
+# ---------------------------------------------------------------------- what is said
+
+
+def test_numbers_worked_by_hand():
+    """IQM of 4 scores drops one at each end: (1 + 2) / 2 less (2 + 3) / 2; of 4 pairs a game, 1 is above."""
+    found = compare(source("a", [[0.0, 1.0], [2.0, 3.0]]), source("b", [[1.0, 2.0], [3.0, 4.0]]))
+    assert found.difference.point == pytest.approx(-1.0)
+    np.testing.assert_allclose(found.improvement.by_game, [0.25, 0.25])
+    assert found.improvement.average.point == 0.25
+    assert game_rows(found)[0] == (
+        "pong",
+        f"{raw('pong', 1.0):,.1f}",
+        f"{raw('pong', 2.0):,.1f}",
+        "1.000",
+        "2.000",
+        "0.25",
+    )
+
+
+def test_a_clear_difference_is_told_from_both_sides():
+    below = compare(source("a", LOW), source("b", HIGH))
+    above = compare(source("b", HIGH), source("a", LOW))
+    assert verdict(below).startswith("a scores below b over 2 games at 1M frames: IQM -1.000")
+    assert verdict(above).startswith("b scores above a over 2 games at 1M frames: IQM +1.000")
+    assert below.test.exact
+    assert below.p_value == above.p_value == pytest.approx(2 / 70**2)  # C(8, 4) = 70 relabellings in each game
+
+
+def test_no_difference_is_not_called_equality():
+    found = compare(source("a", LOW), source("b", LOW))
+    assert found.difference.point == 0
+    assert verdict(found).startswith("No difference between a and b is shown")
+    assert "not shown either" in verdict(found)
+    assert found.p_value == 1.0
+
+
+def test_what_was_not_measured_alike_is_warned_of_and_weakens_the_verdict():
+    alike_ones = compare(source("a", LOW), source("b", HIGH))
+    other = compare(source("a", LOW), source("b", HIGH, measured=TRAINING))
+    assert "not measured alike" not in " ".join([*notes(alike_ones), verdict(alike_ones)])
+    assert sum(note.startswith("Warning, not measured alike") for note in notes(other)) == 3
+    assert "may come from that alone" in verdict(other)
+
+
+def test_both_protocols_and_the_number_of_seeds_are_said():
+    lines = notes(compare(source("a", LOW), source("b", HIGH[:1], measured=TRAINING)))
+    assert lines[0] == f"First: a, 4 seeds: {EVALUATION.words()}."
+    assert lines[1] == f"Second: b, 1 seed: {TRAINING.words()}."
+    assert "One seed allows no interval." in lines
+
+
+def test_a_game_that_one_side_lacks_is_named():
+    games = tuple(game for game in suite_games("atari10") if game != "phoenix")
+    found = compare(published("dopamine-dqn-rmsprop-2018"), published("nnabla-rl-dqn"), games=games, frames=10 * M)
+    assert "nnabla-rl-dqn lacks phoenix: left out of every number here." in notes(found)
+    assert found.suite is None
+
+
+def test_published_agents_at_10m_frames():
+    """The published IQMs, and an order that five seeds a side show."""
+    found = compare(
+        published("dopamine-dqn-rmsprop-2018"), published("dopamine-dqn-adam-mse-2021"),
+        frames=10 * M, games=suite_games("atari10"),
+    )  # fmt: skip
+    assert [round(each["IQM"].point, 3) for each in found.aggregates] == [0.113, 0.226]
+    assert found.p_value < 0.001
+    assert "scores below" in verdict(found)
+
+
+def test_a_name_from_elsewhere_breaks_no_table():
+    found = compare(source("a|b", LOW), source("c", HIGH))
+    for line in markdown(found).splitlines():
+        if line.startswith("| aggregate"):
+            assert line.replace("\\|", "").count("|") == 4
+
+
+def test_the_file_for_programs_holds_every_score():
+    found = compare(source("a", LOW), source("b", HIGH))
+    content = json.loads(json.dumps(as_json(found), allow_nan=False))
+    np.testing.assert_allclose(content["first"]["scores"], LOW, atol=1e-12)
+    assert content["second"]["seeds"] == [0, 1, 2, 3]
+    assert content["verdict"] == verdict(found)
+
+
+# ---------------------------------------------------------------------- where scores come from
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "results")
+
+
+@pytest.fixture
+def runs(store):
+    matrix = Matrix.of("atari3", "ci", seeds=2)
+    folder = store.runs(matrix.group)
+    write_matrix(folder, matrix.games, 2, score=lambda game, seed: 3_000.0 + seed)
+    return folder
+
+
+def test_a_folder_of_runs_has_evaluation_scores_and_training_returns(store, runs):
+    evaluation, training = find_scores(str(runs), store)
+    assert evaluation.measured.returns == "evaluation"
+    assert evaluation.frames.tolist() == [CI.config.total_frames]
+    assert evaluation.raw["phoenix"][1].tolist() == [3_001.0]
+    assert training.measured.returns == "training"
+    assert training.measured.epsilon == CI.config.epsilon_end
+    assert len(training.frames) == 10
+    # episodes at 1/5 .. 4/5 of the run score 3,001 + 1 .. 4; the last five points hold those of the third and fourth
+    assert training.raw["phoenix"][1][-1] == pytest.approx(3_001 + 3.5)
+
+
+def test_one_run_is_a_source_too(store, runs):
+    [evaluation, _] = find_scores(str(runs / "phoenix-s1"), store)
+    assert {game: list(seeds) for game, seeds in evaluation.raw.items()} == {"phoenix": [1]}
+
+
+def test_the_pair_that_was_measured_most_alike_is_compared(store, runs):
+    ours = find_scores(str(runs), store)
+    games = suite_games("atari3")
+    theirs = source("theirs", [[1.0] * 3], games=games, measured=TRAINING)
+    assert alike(ours, [theirs])[0].measured.returns == "training"
+    assert alike([theirs], ours)[1].measured.returns == "training"
+    assert alike(ours, [source("theirs", [[1.0] * 3], games=games)])[0].measured.returns == "evaluation"
+    assert [each.measured.returns for each in alike(ours, ours)] == ["evaluation"] * 2
+
+
+def test_an_unfinished_run_is_named(store, runs):
+    write_run(runs / "pong-s0", "pong", 0, status="interrupted")
+    with pytest.raises(UserError, match=r"pong-s0 \(interrupted\)"):
+        find_scores(str(runs), store)
+
+
+def test_runs_of_different_budgets_are_not_mixed(store, runs):
+    write_run(runs / "pong-s0", "pong", 0, score=1.0, frames=2 * CI.config.total_frames)
+    with pytest.raises(UserError, match="another configuration"):
+        find_scores(str(runs), store)
+
+
+def test_a_run_that_is_there_twice_is_refused(store, runs):
+    write_run(runs / "again", "phoenix", 1, score=1.0)
+    with pytest.raises(UserError, match="phoenix seed 1 is there twice"):
+        find_scores(str(runs), store)
+
+
+def test_a_word_that_names_nothing_is_refused_with_what_is_known(store):
+    with pytest.raises(UserError, match=r"no file or folder mine.*Known by name are: dopamine-dqn-rmsprop-2018"):
+        find_scores("mine", store)
