@@ -298,8 +298,8 @@ def test_an_interrupted_gate_leaves_no_tree_and_no_process(repository, tmp_path)
     (tmp_path / "workloads.py").write_text(
         "import os, time\nopen(os.environ['TAPE'], 'a').write(f'{os.getpid()} ')\ntime.sleep(300)\n"
     )
-    command = [sys.executable, "-m", "benchmarks", "gate", "speed", "--against", "HEAD", "--repository", str(repository),
-               "--workloads", str(tmp_path / "workloads.py")]  # fmt: skip
+    command = [sys.executable, "-m", "benchmarks", "gate", "speed", "--against", "HEAD",
+               "--repository", str(repository), "--workloads", str(tmp_path / "workloads.py")]  # fmt: skip
     environment = os.environ | {"TMPDIR": str(tmp_path / "temporary")}
     (tmp_path / "temporary").mkdir()
     process = subprocess.Popen(command, cwd=SOURCE, env=environment, stderr=subprocess.PIPE, text=True)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import dqn_ref
+from benchmarks import baselines
 from benchmarks.curves import point_frames, training_points
 from benchmarks.gates.verdict import GateResult
 from benchmarks.page.asked import Asked
@@ -26,7 +27,7 @@ from benchmarks.sources import published
 from benchmarks.statistics import Interval, coverage_note, predicted_median, prediction_note, sample_efficiency
 from dqn_ref.config import NATURE, UserError
 from dqn_ref.provenance import source_revision
-from dqn_ref.records import RunRecord, read_json
+from dqn_ref.records import RunRecord
 
 
 @dataclass(frozen=True)
@@ -167,11 +168,10 @@ def collect(asked: Asked, gates: Sequence[tuple[str, GateResult]], page: Path, g
 
 
 def _stored(asked: Asked) -> tuple[str, str]:
-    path = asked.folder / "baseline.json"
-    if not asked.baseline or not path.exists():
+    if not asked.baseline:
         return "", ""
-    content = read_json(path)
-    return clean(content.get("reason", NOT_RECORDED)), clean(content.get("stored", NOT_RECORDED))
+    when, why = baselines.last_word(baselines.find(asked.store, asked.baseline)[0])
+    return clean(why), clean(when)
 
 
 # ---------------------------------------------------------------------- charts
