@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.gates import __main__ as cli
+import benchmarks.__main__ as cli
 from benchmarks.gates import revisions, serving, slowed_workloads, speed, speed_command
 from benchmarks.gates.revisions import Plan, Side, checked_out, measure_in_turn, resolved, uncommitted
 from benchmarks.gates.speed_samples import BENCHMARKS, RATIO_BENCHMARKS
@@ -74,7 +74,7 @@ def gate(repository, tmp_path, capfd):
 
     def run(*words, against="HEAD"):
         file = tmp_path / "answer.json"
-        code = cli.main(["speed", "--against", against, "--repository", str(repository), "--rounds", "8",
+        code = cli.main(["gate", "speed", "--against", against, "--repository", str(repository), "--rounds", "8",
                          "--workloads", str(tmp_path / "workloads.py"), "--format", "json", "--output", str(file),
                          *words])  # fmt: skip
         capfd.readouterr()
@@ -344,8 +344,9 @@ def test_this_project_is_measured_against_its_own_last_commit(tmp_path, monkeypa
         pytest.skip("this is no git checkout")
     monkeypatch.setattr(speed_command, "SAMPLE_SECONDS", 0.001)
     monkeypatch.setattr(speed, "check_rounds", lambda *_: None)
-    code = cli.main(["speed", "--against", "HEAD", "--rounds", "2", "--device", "cpu", "--format", "json", "--output",
-                     str(tmp_path / "answer.json"), "--keep-samples", str(tmp_path / "kept.json")])  # fmt: skip
+    code = cli.main(["gate", "speed", "--against", "HEAD", "--rounds", "2", "--device", "cpu", "--format", "json",
+                     "--output", str(tmp_path / "answer.json"),
+                     "--keep-samples", str(tmp_path / "kept.json")])  # fmt: skip
     answer = json.loads((tmp_path / "answer.json").read_text())
     capfd.readouterr()
     assert code == answer["exit_code"] == 2, answer  # neither p can be small
@@ -353,4 +354,4 @@ def test_this_project_is_measured_against_its_own_last_commit(tmp_path, monkeypa
     assert answer["compared"]["about"]["torch"] == torch.__version__
     kept = json.loads((tmp_path / "kept.json").read_text())
     assert kept["work"]["training"] == 16
-    assert cli.main(["speed", "--candidate", str(tmp_path / "kept.json")]) == code
+    assert cli.main(["gate", "speed", "--candidate", str(tmp_path / "kept.json")]) == code

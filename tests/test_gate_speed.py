@@ -20,7 +20,7 @@ from speed_rounds import (
     write,
 )
 
-from benchmarks.gates import __main__ as cli
+import benchmarks.__main__ as cli
 from benchmarks.gates import speed, speed_command
 from benchmarks.gates.speed_samples import (
     BENCHMARKS,
@@ -403,7 +403,7 @@ def results(tmp_path):
 
 
 def call(*words):
-    return cli.main([str(word) for word in words])
+    return cli.main(["gate", *map(str, words)])
 
 
 @pytest.fixture

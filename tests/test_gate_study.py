@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binomtest
 from speed_rounds import QUIET, SOURCE, WORK, ratios_of
 
-from benchmarks.gates import __main__ as cli
+import benchmarks.__main__ as cli
 from benchmarks.gates import speed_study
 from benchmarks.gates.speed_samples import BENCHMARKS, Measurement, round_numbers
 from benchmarks.gates.speed_study import Rates, groups, pair_gates, report, resampled_pairs, resampled_ratios
@@ -136,7 +136,7 @@ def measured(monkeypatch):
 
 
 def call(results, *words):
-    return cli.main(["calibrate-speed", "--results", str(results), "--resamples", "0", *words])
+    return cli.main(["gate", "calibrate-speed", "--results", str(results), "--resamples", "0", *words])
 
 
 def stored_file(results):
