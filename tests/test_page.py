@@ -406,6 +406,20 @@ def test_times_are_worked_by_hand(page_of):
     assert "started 2026-01-02 03:00 UTC, the last ended 2026-01-02 03:02 UTC" in page.text
 
 
+def test_a_sum_with_an_unknown_part_is_not_given(page_of):
+    def spoil(folder):
+        edit_json(folder / "phoenix-s0" / "run.json", ended=None)
+        played = evaluation(CI.config, 5.0, seconds="soon")
+        edit_json(folder / "phoenix-s0" / "evaluation.json", evaluations=[played])
+
+    page = page_of(spoil, seeds=1)
+    figures = {each.one("dt").text: each.one("dd").text for each in page.one("dl", "facts-list").elements}
+    for name in ("first start to last end", "all runs added up", "of it evaluation"):
+        assert figures[name] == "not recorded"
+    [row] = [row for row in body_of(page, "Seconds, frames/s") if row[0] == "phoenix-s0"]
+    assert row[3:5] == ["-", "-"]
+
+
 def test_published_scores_stand_beside_the_papers_protocol_only(nature_page, page):
     rows = csv.DictReader((PAGE_FILES.parent / "data" / "published_dqn_scores.csv").open())
     scores = [

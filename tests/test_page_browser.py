@@ -267,10 +267,10 @@ def test_every_chart_can_be_read_with_the_mouse(opened):
 
 def test_a_finger_reads_too(opened):
     browser = opened("nature", *PHONE)
-    x, y = where(browser, "curve-battle_zone", 0, 4)
+    x, y = where(browser, "curve-name_this_game", 0, 9)  # at the right edge
     browser.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
     assert tip(browser).startswith("seed 0\n")
-    assert tip(browser).endswith("at 5,000,000 frames")
+    assert tip(browser).endswith("at 10,000,000 frames")
     box = browser.evaluate("(b => [b.left, b.right])(document.getElementById('tip').getBoundingClientRect())")
     assert 0 <= box[0] < box[1] <= PHONE[0]  # whole on the screen
     browser.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
