@@ -454,6 +454,13 @@ def test_without_a_baseline_nothing_is_measured_and_it_is_an_error(tmp_path, cap
     assert "gate speed-baseline" in capsys.readouterr().out
 
 
+def test_a_baseline_that_cannot_be_compared_with_is_told_before_anything_is_measured(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(speed_command.revisions, "measure_in_turn", lambda *_: pytest.fail("measured"))
+    write(tmp_path / "speed/abacus/gate.json", ratios_of([session_times(0)] * 2))
+    assert call("speed", "--results", tmp_path) == 3
+    assert "holds 2 sessions" in capsys.readouterr().out
+
+
 def test_the_answer_is_written_in_four_formats_and_as_text_to_the_terminal(results, candidate, tmp_path, capsys):
     found = candidate(update=1.3)
     for kind in ("text", "json", "junit", "markdown"):

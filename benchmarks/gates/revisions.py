@@ -226,5 +226,5 @@ def checked_out(repository: Path, commit: str) -> Iterator[Path]:
             git(repository, *no_hooks, "worktree", "add", "--detach", "--quiet", str(tree), commit)
             yield tree
         finally:
-            git(repository, "worktree", "remove", "--force", str(tree)) if tree.exists() else None
-            git(repository, "worktree", "prune")
+            with suppress(UserError):  # it was not made, which is another error's matter
+                git(repository, "worktree", "remove", "--force", str(tree))

@@ -165,9 +165,8 @@ def check_same_way(baseline: Measurement, candidate: Measurement) -> None:
         raise UserError(f"It was measured differently from {baseline.path}: {each}.")
 
 
-def check_comparable(baseline: Measurement, candidate: Measurement) -> None:
-    """Raise UserError if the candidate cannot be judged by the baseline."""
-    check_same_way(baseline, candidate)
+def check_sessions(baseline: Measurement) -> None:
+    """Raise UserError if the baseline's sessions are too few to show how sessions differ."""
     if len(baseline.content["sessions"]) < FEWEST_SESSIONS:
         raise UserError(
             f"{baseline.path} holds {len(baseline.content['sessions'])} sessions; at least {FEWEST_SESSIONS} show how "
@@ -211,7 +210,8 @@ def judge_ratios(baseline: Measurement, candidate: Measurement, *, named: bool) 
     Raises:
         UserError: the two cannot be compared.
     """
-    check_comparable(baseline, candidate)
+    check_same_way(baseline, candidate)
+    check_sessions(baseline)
     here = same_machine(baseline.content["machine"], candidate.content["machine"])
     checks = check_ratios(baseline.numbers(), candidate.numbers())
     first, notes = headline(checks, "sessions"), [*_differences(baseline, candidate), *advice(checks)]

@@ -151,9 +151,10 @@ def _judged(arguments: SpeedGate) -> GateResult:
         candidate = Measurement.read(arguments.candidate)
         if candidate.content["kind"] == "pairs":
             rounds = [each for session in candidate.content["sessions"] for each in session["rounds"]]
-            return speed.judge_pairs(rounds, candidate.content["compared"])
+            return speed.judge_pairs(rounds, candidate.content.get("compared", {}))
     else:
-        find_baseline(arguments.results / "speed", machine(), arguments.baseline)  # if there is none, say so at once
+        # Of one that cannot be compared with it is better told now than after the measurement.
+        speed.check_sessions(find_baseline(arguments.results / "speed", machine(), arguments.baseline))
         measured = measure_ratios(arguments, arguments.sessions)
         candidate = Measurement("this measurement", measured)
         _keep(arguments.keep_samples, measured)
