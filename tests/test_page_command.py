@@ -333,7 +333,9 @@ def test_what_no_gate_writes_is_refused_and_never_a_pass(tmp_path, changes):
         read_gate(write_gate(tmp_path / "gate.json", **changes))
 
 
-@pytest.mark.parametrize("content", [b"", b"[1]", b"5", b"null", b"\xff\xfe", b'{"schema": 1}', b"<testsuite/>"])
+@pytest.mark.parametrize(
+    "content", [b"", b"[1]", b"5", b"null", b"\xff\xfe", b'{"schema": 1}', b"<testsuite/>", b"[" * 10**6]
+)
 def test_another_file_is_refused(tmp_path, content):
     path = tmp_path / "gate.json"
     path.write_bytes(content)
@@ -344,14 +346,7 @@ def test_another_file_is_refused(tmp_path, content):
 def test_foreign_text_is_one_line_that_can_be_shown():
     assert clean(" a\n\tb\u2028c ") == "a b c"
     assert clean("\u202eabc\x00\ud800") == "\ufffdabc\ufffd\ufffd"
-    assert [clean(value) for value in (None, True, False, 0.1 + 0.2, 7, ["a"])] == [
-        "none",
-        "yes",
-        "no",
-        "0.3",
-        "7",
-        '["a"]',
-    ]
+    assert [clean(value) for value in (None, True, False, 0.1 + 0.2, 7)] == ["none", "yes", "no", "0.3", "7"]
     assert clean("é 日本") == "é 日本"
 
 

@@ -112,8 +112,19 @@ class Content:
         dirty = [fact.values for fact in self.facts if (fact.section, fact.name) == ("source", "uncommitted changes")]
         runs = [runs for values in dirty for value, runs in values if value == "yes"]
         found += [f"The source of {each} had uncommitted changes: it cannot be had again." for each in runs]
+        found += [words for name, gate in self.gates for words in self._elsewhere(name, gate)]
         found += [f"The ROM of {game} is not the same in all its runs." for game, sums in self.roms.items() if sums[1:]]
         return found
+
+    def _elsewhere(self, name: str, gate: GateResult) -> list[str]:
+        """What a gate judged, where that is not what the page shows."""
+        matrix = self.asked.matrix
+        shown = {"suite": matrix.suite, "protocol": matrix.protocol.protocol.label(), "frames": str(matrix.frames)}
+        return [
+            f"The {gate.gate} gate of {name} judged {what} {gate.compared[what]}, not {own}, which is shown here."
+            for what, own in shown.items()
+            if gate.compared.get(what, own) != own
+        ]
 
     @property
     def scaled_down(self) -> bool:
