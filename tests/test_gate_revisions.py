@@ -238,6 +238,14 @@ def test_samples_are_seconds_of_a_call_of_the_right_side(repository, tmp_path):
         assert each["samples"] == {"candidate": {"work": [2.5, 2.5]}, "baseline": {"work": [1.0, 1.0]}}
 
 
+def test_each_side_runs_in_its_own_folder(repository, tmp_path):
+    """Files that the code opens by a relative path are its own revision's."""
+    (repository / "code_under_test.py").write_text('COST, NAME = float(open("cost").read()), "a"\n')
+    (repository / "cost").write_text("0.5")
+    side = Side("tree", repository, tmp_path / "workloads.py", "A")
+    assert measure_in_turn([side], Plan(1, 1, {"sample_seconds": 1.0}))[0][0]["samples"]["tree"]["work"] == [0.5]
+
+
 def test_what_the_measured_code_prints_is_no_answer(repository, tmp_path):
     (repository / "code_under_test.py").write_text(CODE + "print('hello')\nimport os\nos.system('echo hello')\n")
     rounds, _ = measure_in_turn(
