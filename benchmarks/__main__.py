@@ -158,7 +158,7 @@ def plot(arguments: Common) -> int:
     return 1 if found.missing else 0
 
 
-def report(arguments: Report) -> int:
+def make_report(arguments: Report) -> int:
     """Make the page and the summary; exit code 1 if a cell is missing."""
     from benchmarks.page.files import write_report
 
@@ -186,6 +186,7 @@ def bench(arguments: WithDevice) -> int:
     scores(arguments)
     if any(cell.status == "finished" for cell in cells):
         plot(arguments)
+        make_report(Report(arguments.suite, arguments.protocol, arguments.frames, arguments.seeds, arguments.results))
     if failed:
         return failed
     report = score_report(matrix, score_matrix(matrix.games, cells))
@@ -325,7 +326,7 @@ COMMANDS: Commands = {
     "status": (Status, status),
     "scores": (Scores, lambda arguments: scores(arguments, arguments.weights)),
     "plot": (Plot, plot),
-    "report": (Report, report),
+    "report": (Report, make_report),
     "compare": (Compare, compare),
     "random-play": (RandomPlay, random_play),
     "readme": (Readme, readme),

@@ -69,7 +69,7 @@ class Scores(Common):
 
 
 class Plot(Common):
-    """Draw learning curves, scores per game, intervals and performance profile."""
+    """Draw curves, scores per game, intervals and profile, beside the stored baseline and what was published."""
 
 
 @dataclass(frozen=True)

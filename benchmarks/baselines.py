@@ -53,11 +53,11 @@ def create(store: Store, matrix: Matrix, reason: str) -> Path:
     return store.create_baseline(matrix.name, [cell.record for cell in cells if cell.record], about, reason)
 
 
-def read(store: Store, name: str) -> Baseline:
-    """The baseline called ``name``.
+def find(store: Store, name: str) -> tuple[dict[str, Any], Matrix]:
+    """What the baseline called ``name`` says of itself, and the matrix that it holds.
 
     Raises:
-        UserError: unknown (with the known names), changed by hand, or incomplete.
+        UserError: unknown (with the known names), or changed by hand.
     """
     folder = store.baseline(name)
     if not folder.is_dir() or Path(name).name != name:
@@ -65,13 +65,29 @@ def read(store: Store, name: str) -> Baseline:
         raise UserError(f"No baseline is called {name!r} in {store.root}; known are: {known}.")
     about = seals.read_sealed(folder)
     try:
-        matrix = Matrix.of(about["suite"], about["protocol"], about["frames"], about["seeds"])
+        return about, Matrix.of(about["suite"], about["protocol"], about["frames"], about["seeds"])
     except KeyError as error:
         raise UserError(f"{folder / seals.NAME} lacks {error}; make the baseline anew with this version.") from None
+
+
+def read(store: Store, name: str) -> Baseline:
+    """The baseline called ``name``, with its records.
+
+    Raises:
+        UserError: as ``find``, or a run is missing or of another setting.
+    """
+    about, matrix = find(store, name)
+    folder = store.baseline(name)
     cells = matrix.cells(store, folder)
     scores = score_matrix(matrix.games, cells)
     scores.matrix()
     return Baseline(folder, about, matrix, scores, [cell.record for cell in cells if cell.record])
+
+
+def last_word(about: dict[str, Any]) -> tuple[str, str]:
+    """When and why the baseline was promoted, or created if it was not."""
+    step = about["promoted"] or about["created"]
+    return step["when"], step["reason"]
 
 
 def folders(store: Store) -> Iterator[Path]:
@@ -92,8 +108,8 @@ def listing(store: Store) -> list[tuple[str, ...]]:
             rows.append((folder.name, _standing(folder.name), "", "", "", _short(error, folder)))
             continue
         sources = {record.run["provenance"]["source"]["commit"][:10] for record in found.records}
-        last = found.about["promoted"] or found.about["created"]
-        words = f"{last['when'][:10]}: {last['reason']}"
+        when, why = last_word(found.about)
+        words = f"{when[:10]}: {why}"
         frames = format_frames(found.matrix.frames)
         rows.append(
             (found.name, _standing(found.name), str(found.matrix.num_seeds), frames, ", ".join(sorted(sources)), words)

@@ -14,6 +14,9 @@ from benchmarks import baselines
 from benchmarks.costs import format_seconds
 from benchmarks.gates.calibration import TABLES as GATE_TABLES
 from benchmarks.gates.calibration_drawing import draw_calibration
+from benchmarks.gates.speed_samples import Measurement
+from benchmarks.gates.speed_study import CalibrateSpeed
+from benchmarks.gates.speed_study import markdown as speed_study
 from benchmarks.plots import draw_all, draw_comparison
 from benchmarks.random_play import markdown as random_play_markdown
 from benchmarks.report import markdown, score_report
@@ -132,6 +135,32 @@ def _time(store: Store) -> str:
     )
 
 
+def _speed_gate(store: Store) -> str:
+    paths = sorted((store.root / "speed").glob("*/aa.json"))
+    if not paths:
+        raise UserError(f"{store.root / 'speed'} holds no rounds; run python -m benchmarks gate calibrate-speed.")
+    study = CalibrateSpeed()
+    return "\n".join(speed_study(Measurement.read(path), study.gate_rounds, study.resamples) for path in paths)
+
+
+def mutants_table(stored: Mapping[str, Any]) -> str:
+    """What tools/mutants.py found, as Markdown."""
+    lines = ["| mutant | what is broken | first noticed by | after, s |", "|---|---|---|---:|"]
+    for row in stored["mutants"]:
+        by = f"`{row['caught_by']}`" if row["caught_by"] else "**nothing**"
+        lines.append(f"| {row['name']} | {row['what']} | {by} | {row['seconds']:.0f} |")
+    source = stored["source"]
+    words = f"{str(source['commit'])[:10]}{', with uncommitted changes' if source['dirty'] else ''}"
+    return "\n".join([*lines, "", f"On {machine_words(stored['machine'])}, source {words}."]) + "\n"
+
+
+def _mutants(store: Store) -> str:
+    path = store.root / "gates" / "mutants.json"
+    if not path.exists():
+        raise UserError(f"There is no {path}; run tox -e mutants -- --results {path}.")
+    return mutants_table(json.loads(path.read_text()))
+
+
 def _random_play(store: Store) -> str:
     path = store.random_play("atari10")
     if not path.exists():
@@ -157,5 +186,7 @@ PARTS: dict[str, Callable[[Store], str]] = {
     "counted": _counted,
     "time": _time,
     "random-play": _random_play,
+    "speed-gate": _speed_gate,
+    "mutants": _mutants,
     **{name: _gate(table) for name, table in GATE_TABLES.items()},
 }

@@ -77,15 +77,6 @@ class Store:
         """Folder of the stored baseline of a matrix, which is named by suite and group."""
         return self.root / "baselines" / matrix
 
-    def baselines(self) -> list[str]:
-        """Names of the stored baselines, older ones included."""
-        return sorted(path.parent.name for path in (self.root / "baselines").glob("*/baseline.json"))
-
-    def num_seeds(self, folder: Path) -> int:
-        """Seeds in a folder of runs: one above the highest; 0 if it holds none."""
-        names = (re.fullmatch(r"\w+-s(\d+)", path.parent.name) for path in folder.glob("*/run.json"))
-        return 1 + max((int(name[1]) for name in names if name), default=-1)
-
     def report(self, name: str) -> Path:
         """Where a report belongs by default."""
         return self.root / "report" / f"{name}.html"

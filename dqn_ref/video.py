@@ -10,12 +10,9 @@ the first one did.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,20 +21,14 @@ from numpy.typing import NDArray
 from dqn_ref.atari import ColourScreen, Frames
 from dqn_ref.config import UserError, format_frames
 from dqn_ref.device import prepare_torch, select_device
-from dqn_ref.evaluate import Observed, evaluate
+from dqn_ref.evaluate import EvaluationEpisode, Observed, evaluate
+from dqn_ref.mp4 import check_tools, new_file, write_video
 from dqn_ref.records import WEIGHTS, RunRecord
 from dqn_ref.run import finished_record, game_options, inference, load_network
 from dqn_ref.seeds import Member
 
 CONSOLE_FRAMES_PER_SECOND = 60
 HOLD_SECONDS = 2.0  # for which the last picture stays
-
-# H.264 as every browser plays it. Colours are written, and marked, as what players take for granted in such sizes.
-ENCODER = (
-    "-vf", "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,"
-    "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709",
-    "-crf", "18", "-movflags", "+faststart",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,27 +60,29 @@ class Recording:
     weights: str
     training_frames: int
     epsilon: float
-    episode: int
     episodes: int  # of the evaluation
-    raw_return: int
-    frames: int  # of the emulator
-    end: str
-    recorded_return: int | None  # what evaluation.json says of this episode, if it has it
+    result: EvaluationEpisode
+    recorded: EvaluationEpisode | None  # the same episode in evaluation.json, if it is there
 
     def words(self) -> str:
         """One line: which episode, its score, and whether the record has the same."""
-        said = "an evaluation that is not in evaluation.json"
-        if self.recorded_return is not None:
+        if self.recorded is None:
+            said = "an evaluation that is not in evaluation.json"
+        elif self.recorded == self.result:
             said = "as in evaluation.json"
-            if self.recorded_return != self.raw_return:
-                said = (
-                    f"but {self.recorded_return:,} in evaluation.json: another device, processor or version of "
-                    "PyTorch rounds otherwise, so this is another game"
-                )
+        else:
+            said = (
+                f"but {_outcome(self.recorded)} in evaluation.json: another device, processor or version of PyTorch "
+                "rounds otherwise, so this is another game"
+            )
         return (
-            f"{self.weights} network: episode {self.episode} of {self.episodes} returned {self.raw_return:,} "
-            f"after {self.frames:,} frames ({self.end.replace('_', ' ')}), {said}"
+            f"{self.weights} network: episode {self.result.episode} of {self.episodes} returned "
+            f"{_outcome(self.result)}, {said}"
         )
+
+
+def _outcome(episode: EvaluationEpisode) -> str:
+    return f"{episode.raw_return:,} after {episode.frames:,} frames ({episode.end.replace('_', ' ')})"
 
 
 # ---------------------------------------------------------------------- the command
@@ -123,9 +116,9 @@ def record_episode(
     """
     if not 2 <= scale <= 16 or not 1 <= fps <= 1_000:
         raise UserError(f"Got scale {scale} and {fps} frames/s; expected a scale of 2 to 16, and 1 to 1000 frames/s.")
-    _check_tools()
+    check_tools()
     record = finished_record(folder)
-    evaluation, recorded_return = _find_evaluation(record, weights, episode, epsilon, max_frames)
+    evaluation, recorded = _find_evaluation(record, weights, episode, epsilon, max_frames)
     with new_file(out or folder / f"video-{weights}-episode{episode}.mp4") as (path, unfinished):
         device = select_device(device_name)
         prepare_torch(device, _threads(record, device))
@@ -138,12 +131,14 @@ def record_episode(
             weights=weights,
             training_frames=training_frames or record.frames_done,
             epsilon=evaluation.epsilon,
-            episode=episode,
             episodes=evaluation.episodes,
-            raw_return=int(played.rewards.sum()),
-            frames=len(played.actions) * record.config.frames_per_agent_step,
-            end=played.end,
-            recorded_return=recorded_return,
+            result=EvaluationEpisode(
+                episode,
+                int(played.rewards.sum()),
+                len(played.actions) * record.config.frames_per_agent_step,
+                played.end,
+            ),
+            recorded=recorded,
         )
         report(f"Drawing {len(played.actions):,} agent steps ...")
         rate = fps / record.config.frames_per_agent_step
@@ -155,8 +150,8 @@ def record_episode(
 
 def _find_evaluation(
     record: RunRecord, weights: str, episode: int, epsilon: float | None, max_frames: int | None
-) -> tuple[Evaluation, int | None]:
-    """The evaluation to play, and the return that evaluation.json, in the first one alike, has of the episode."""
+) -> tuple[Evaluation, EvaluationEpisode | None]:
+    """The evaluation to play, and the episode as evaluation.json has it in the first one alike, if it has."""
     config = record.config
     epsilon = config.evaluation_epsilon if epsilon is None else epsilon
     max_frames = config.evaluation_max_frames if max_frames is None else max_frames
@@ -171,7 +166,11 @@ def _find_evaluation(
         if all(known[key] == value for key, value in wanted.items()):
             counts.append(known["num_episodes"])
             if 0 <= episode < known["num_episodes"]:
-                return Evaluation(epsilon, max_frames, counts[-1]), known["episodes"][episode]["raw_return"]
+                try:
+                    recorded = EvaluationEpisode(**known["episodes"][episode])
+                except (IndexError, TypeError):
+                    raise UserError(f"{record.folder / 'evaluation.json'} is broken: no episode {episode}.") from None
+                return Evaluation(epsilon, max_frames, counts[-1]), recorded
     if not 0 <= episode < max(counts):
         raise UserError(
             f"--episode must lie between 0 and {max(counts) - 1}, got {episode}. For more, play them first: python -m "
@@ -185,21 +184,6 @@ def _threads(record: RunRecord, device: torch.device) -> int | None:
     """Those that the run had, if it too was on a CPU."""
     then = record.run.get("provenance", {}).get("torch", {})
     return then.get("threads") if then.get("device") == device.type == "cpu" else None
-
-
-def _check_tools() -> None:
-    try:
-        import imageio_ffmpeg
-        import PIL.ImageFont  # noqa: F401
-
-        imageio_ffmpeg.get_ffmpeg_exe()
-    except ImportError as error:
-        raise UserError(
-            f"A video needs imageio, its ffmpeg and Pillow, and {error.name} is not installed: "
-            'pip install -c constraints.txt "imageio[ffmpeg]"'
-        ) from None
-    except RuntimeError as error:
-        raise UserError(f"imageio finds no ffmpeg on this machine: {error}") from None
 
 
 # ---------------------------------------------------------------------- what is shown
@@ -256,94 +240,28 @@ def draw(played: Played, recording: Recording, screen: ColourScreen, *, scale: i
     """The pictures of the video: one a state, and the last one ``hold`` times. [height, width, 3] u8 each."""
     from dqn_ref.panel import Episode, Panel
 
-    member, steps = recording.member, len(played.actions)
+    member, result, steps = recording.member, recording.result, len(played.actions)
     trained = format_frames(recording.training_frames)
-    said = "" if recording.recorded_return is None else f"; evaluation.json: {recording.recorded_return:,}"
-    over = "game over" if played.end == "game_over" else f"cut at {format_frames(recording.frames)} frames"
+    said = "" if recording.recorded is None else f"; evaluation.json: {recording.recorded.raw_return:,}"
+    over = "game over" if played.end == "game_over" else f"cut at {format_frames(result.frames)} frames"
     episode = Episode(
         title=member.game.replace("_", " ").title(),
         facts=(
             f"seed {member.seed}, {recording.weights} network, {trained} training frames",
-            f"evaluation episode {recording.episode} of {recording.episodes}, epsilon {recording.epsilon:g}",
+            f"evaluation episode {result.episode} of {recording.episodes}, epsilon {recording.epsilon:g}",
         ),
         action_names=screen.action_names,
         q=played.q,
         actions=played.actions,
         explored=played.explored,
         rewards=played.rewards,
-        seconds_per_step=recording.frames / steps / CONSOLE_FRAMES_PER_SECOND,
+        seconds_per_step=result.frames / steps / CONSOLE_FRAMES_PER_SECOND,
         ending=over + said,
     )
     panel = Panel(episode, screen.height, scale)
-    seed = member.stream_seed("evaluation-emulator", recording.episode)
+    seed = member.stream_seed("evaluation-emulator", result.episode)
     for step, picture in enumerate(in_colour(played, screen, seed)):
         enlarged = picture.repeat(scale, axis=0).repeat(scale, axis=1)
         frame = np.concatenate([enlarged, panel.picture(step)], axis=1)
         for _ in range(hold if step == steps else 1):
             yield frame
-
-
-# ---------------------------------------------------------------------- the file
-
-
-@contextmanager
-def new_file(path: Path) -> Iterator[tuple[Path, Path]]:
-    """``path``, and the one beside it to write to, which takes its place when the body is done; else nothing is left.
-
-    Raises:
-        UserError: ``path`` is there, is no MP4, or cannot be written.
-    """
-    if path.suffix != ".mp4":
-        raise UserError(f"--out must end in .mp4, got {path}.")
-    unfinished = path.with_name(f"{path.stem}.unfinished-{os.getpid()}.mp4")
-    try:
-        _check_absent(path)
-        unfinished.touch(exist_ok=False)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}. Choose another --out.") from None
-    try:
-        yield path, unfinished
-        _check_absent(path)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _check_absent(path: Path) -> None:
-    if path.exists():
-        raise UserError(f"{path} is there already; a video is never overwritten. Choose another --out.")
-
-
-def write_video(pictures: Iterator[Frames], path: Path, rate: float) -> None:
-    """Encode ``pictures`` [height, width, 3], ``rate`` a second. Raises UserError: the file is not whole."""
-    import imageio.v2
-    import imageio_ffmpeg
-
-    given = 0
-    try:
-        writer: Any = imageio.v2.get_writer(
-            path,
-            format="FFMPEG",
-            mode="I",
-            fps=rate,
-            codec="libx264",
-            pixelformat="yuv420p",
-            quality=None,
-            macro_block_size=2,
-            output_params=list(ENCODER),
-            ffmpeg_log_level="quiet",
-        )
-        try:
-            for picture in pictures:
-                writer.append_data(picture)
-                given += 1
-        finally:
-            writer.close()  # as a context manager it would leave ffmpeg running after an error
-    except OSError as error:
-        raise UserError(f"{path.parent} cannot be written to: ffmpeg gave up ({str(error).splitlines()[0]}).") from None
-    try:
-        written = imageio_ffmpeg.count_frames_and_secs(path)[0]  # ffmpeg's exit code is not passed on
-    except RuntimeError:
-        written = 0
-    if written != given:
-        raise UserError(f"{path.parent} cannot be written to: of {given:,} pictures {written:,} are there.")

@@ -51,8 +51,10 @@ def test_drawn_runs_have_the_mean_and_the_variance_of_the_real_seeds(case, model
     unit = noise.deviations
     assert np.abs((runs.mean(axis=(0, 1)) - case.scores.mean(axis=0)) / unit).max() < 0.1
     if (model, len(case.scores)) != ("uncertain", 3):  # of which the variance is infinite
-        within = 0.25 if model == "uncertain" else 0.05
-        assert np.abs(runs.std(axis=(0, 1)) / case.scores.std(axis=0, ddof=1) - 1).max() < within * 4
+        freedom = len(case.scores) - 1
+        expected = unit * (np.sqrt(freedom / (freedom - 2)) if model == "uncertain" else 1)  # of Student's t
+        within = 0.1 if model == "uncertain" else 0.025
+        assert np.abs(runs.std(axis=(0, 1)) / expected - 1).max() < within
 
 
 def test_residuals_by_hand():

@@ -406,6 +406,20 @@ def test_times_are_worked_by_hand(page_of):
     assert "started 2026-01-02 03:00 UTC, the last ended 2026-01-02 03:02 UTC" in page.text
 
 
+def test_a_sum_with_an_unknown_part_is_not_given(page_of):
+    def spoil(folder):
+        edit_json(folder / "phoenix-s0" / "run.json", ended=None)
+        played = evaluation(CI.config, 5.0, seconds="soon")
+        edit_json(folder / "phoenix-s0" / "evaluation.json", evaluations=[played])
+
+    page = page_of(spoil, seeds=1)
+    figures = {each.one("dt").text: each.one("dd").text for each in page.one("dl", "facts-list").elements}
+    for name in ("first start to last end", "all runs added up", "of it evaluation"):
+        assert figures[name] == "not recorded"
+    [row] = [row for row in body_of(page, "Seconds, frames/s") if row[0] == "phoenix-s0"]
+    assert row[3:5] == ["-", "-"]
+
+
 def test_published_scores_stand_beside_the_papers_protocol_only(nature_page, page):
     rows = csv.DictReader((PAGE_FILES.parent / "data" / "published_dqn_scores.csv").open())
     scores = [
@@ -509,11 +523,24 @@ def test_gates_say_what_their_files_say(page):
     assert gate.one("h3").text == "? inconclusive scores gate"
     assert "Neither worse nor as good: add 3 seeds." in gate.text
     assert body_of(page, "Checks") == [
-        ["worse", "✓ pass", "difference of IQM +0.01, p = .6 p 0.6"],
-        ["as good", "? inconclusive", "p = .12 p 0.12"],
+        ["worse", "✓ pass", "difference of IQM +0.01, p = .6 Numbersp 0.6"],
+        ["as good", "? inconclusive", "p = .12 Numbersp 0.12"],
     ]
     assert "scores gate: inconclusive" in page.one("ul", "chips").text
-    assert "baseline atari3-ci-v1-16k" in gate.text
+    assert "From gate.json, baseline: atari3-ci-v1-16k" in gate.text
+    assert "judged" not in page.one("div", "notices").text
+
+
+def test_a_gate_that_judged_something_else_is_told_so(asked, tmp_path):
+    """Its verdict stands, and the page says that it is not about these runs."""
+    compared = {"suite": "atari3", "protocol": "nature-v1", "frames": 10_000_000, "measured": {"epsilon": [0.05, 1e-9]}}
+    gate = write_gate(tmp_path / "other.json", compared=compared)
+    page = parse(text_of(asked, tmp_path / "page.html", gate))
+    notices = page.one("div", "notices").text
+    assert "The scores gate of other.json judged protocol nature-v1, not ci-v1, which is shown here." in notices
+    assert "judged frames 10000000, not 16000" in notices
+    assert "judged suite" not in notices
+    assert page.one("article").all("dd")[-1].text == "epsilon 0.05, 1e-09"
 
 
 def test_without_a_gate_none_is_claimed(nature_page):

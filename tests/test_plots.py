@@ -2,6 +2,7 @@
 
 import itertools
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -18,7 +19,7 @@ from benchmarks.plots.words import revisions
 from benchmarks.reference import human_and_random, published_points
 from benchmarks.runner import Matrix
 from benchmarks.scores import score_matrix, training_curves
-from benchmarks.sources import ORIGINS, published
+from benchmarks.sources import ORIGINS, PUBLISHED, published
 from benchmarks.store import Store
 from benchmarks.suites import suite_games
 from dqn_ref.config import CI, NATURE, UserError, format_frames
@@ -411,3 +412,10 @@ def test_a_comparison_of_one_budget_has_no_curves_and_names_who_is_published(tmp
 def test_a_name_with_a_dot_keeps_it(tmp_path):
     figure = game_bars([shown([[1.0]])], ["qbert"], [])
     assert [path.name for path in save_figure(figure, tmp_path / "v1.5-games")] == ["v1.5-games.png", "v1.5-games.svg"]
+
+
+def test_where_figures_were_published_is_what_their_list_of_sources_says():
+    listed = (Path(__file__).parent.parent / "benchmarks" / "data" / "SOURCES.md").read_text()
+    assert set(ORIGINS) == set(PUBLISHED)
+    for origin in ORIGINS.values():
+        assert origin in listed

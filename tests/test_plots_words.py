@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from benchmarks.plots.style import plain_number, short_frames
 from benchmarks.plots.words import legible, seeds_note, shortened, width_of, wrapped
 from benchmarks.suites import suite_games
 
+IMAGES = Path(__file__).parent.parent / "docs" / "images"
 SVG = "{http://www.w3.org/2000/svg}"
 XLINK = "{http://www.w3.org/1999/xlink}href"
 NAMES = {
@@ -74,7 +76,8 @@ def boxes(svg):
         if not (element.text or "").strip():
             continue
         size = float(re.search(r"font-size: ([\d.]+)px", element.get("style"))[1])
-        width = float(element.get("textLength"))
+        weight = "bold" if "font-weight: 700" in element.get("style") else "normal"
+        width = float(element.get("textLength") or width_of(element.text, size, weight))
         anchor = re.search(r"text-anchor: (\w+)", element.get("style"))
         moved = re.search(r"translate\(([-\d.]+)[ ,]+([-\d.]+)\)", element.get("transform", ""))
         x, y = (float(moved[1]), float(moved[2])) if moved else (float(element.get("x")), float(element.get("y")))
@@ -101,6 +104,11 @@ def assert_laid_out(svg):
         for other, left2, top2, right2, bottom2 in found[k + 1 :]:
             apart = right <= left2 + 0.5 or right2 <= left + 0.5 or bottom <= top2 + 0.5 or bottom2 <= top + 0.5
             assert apart, (text, other)
+
+
+@pytest.mark.parametrize("path", sorted(IMAGES.glob("**/*.svg")), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_committed_drawing_is_laid_out(path):
+    assert_laid_out(path.read_text())
 
 
 # ---------------------------------------------------------------------- whatever a source is called

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from fake_runs import COMMIT, edit_json, write_matrix, write_run
+from fake_runs import COMMIT, edit_json, evaluation, write_matrix, write_run
 
 from benchmarks import baselines
 from benchmarks.gates.score_command import GateScores, answer, gate_scores
@@ -18,6 +18,7 @@ from benchmarks.sources import published
 from benchmarks.store import Store
 from benchmarks.suites import suite_games
 from dqn_ref.config import CI, NATURE
+from dqn_ref.records import add_evaluation
 
 MATRIX = Matrix.of("atari5", "ci", seeds=3)
 ATARI10 = suite_games("atari10")
@@ -102,8 +103,20 @@ def test_a_folder_is_taken_with_all_its_seeds_and_seeds_takes_the_first(runs, as
     assert "lacks seed 3, 4" in lacking.headline
 
 
+def test_best_networks_are_judged_against_best_networks(runs, ask, tmp_path):
+    """Of both sides the last networks score 0.5; the candidate's best ones 0.8, the baseline's 0.6."""
+    write_matrix(tmp_path / "other", MATRIX.games, 3, scored(0.5))
+    for folder, best in ((runs, scored(0.6)), (tmp_path / "other", scored(0.8))):
+        for game in MATRIX.games:
+            for seed in range(3):
+                add_evaluation(folder / f"{game}-s{seed}", evaluation(MATRIX.config, best(game, seed), weights="best"))
+    numbers = ask(candidate=str(tmp_path / "other"), baseline=str(runs), weights="best").checks[0].numbers
+    assert numbers["iqm_candidate"] == pytest.approx(0.8, abs=0.02)
+    assert numbers["iqm_baseline"] == pytest.approx(0.6, abs=0.02)
+
+
 def test_last_and_best_networks_are_never_mixed(runs, ask):
-    """The fake runs hold no evaluation of a best network."""
+    """These runs hold no evaluation of a best network."""
     result = ask(candidate=str(runs), baseline=str(runs), weights="best")
     assert result.verdict is Verdict.ERROR
     assert "best" in result.headline
@@ -204,6 +217,12 @@ def wrong_inputs():
         write_matrix(tmp_path / "other", MATRIX.games, 3, scored(0.5), config=config)
         return {"candidate": str(tmp_path / "other"), "baseline": str(runs)}
 
+    def protocol_that_meant_something_else(store, runs, tmp_path):
+        for path in runs.glob("*/run.json"):  # made before the numbers behind the name were changed
+            config = json.loads(path.read_text())["config"]
+            edit_json(path, config={**config, "learning_rate": 0.1})
+        return {"candidate": str(runs), "baseline": str(runs)}
+
     def score_not_finite(store, runs, tmp_path):
         path = runs / "phoenix-s1" / "evaluation.json"
         content = json.loads(path.read_text())["evaluations"]
@@ -244,6 +263,7 @@ def wrong_inputs():
         "another budget": (another_budget, "32k frames"),
         "another protocol": (another_protocol, "ci-v1 at 16k"),
         "another setting": (overridden, "learning_rate = 0.1"),
+        "the protocol of another day": (protocol_that_meant_something_else, "another configuration"),
         "a score that is no number": (score_not_finite, "phoenix-s1"),
         "a seed twice": (duplicate_seed, ""),
         "a score is missing": (empty_score, ""),

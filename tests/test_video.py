@@ -20,22 +20,13 @@ from dqn_ref import video as module
 from dqn_ref.__main__ import main
 from dqn_ref.atari import ColourScreen
 from dqn_ref.config import CI, UserError
-from dqn_ref.evaluate import evaluate
+from dqn_ref.evaluate import EvaluationEpisode, evaluate
+from dqn_ref.mp4 import new_file, write_video
 from dqn_ref.panel import Panel
 from dqn_ref.records import RunRecord
 from dqn_ref.run import evaluate_folder, inference, load_network, run_population
 from dqn_ref.seeds import Member
-from dqn_ref.video import (
-    Evaluation,
-    Played,
-    Recording,
-    draw,
-    in_colour,
-    new_file,
-    play_again,
-    record_episode,
-    write_video,
-)  # fmt: skip
+from dqn_ref.video import Evaluation, Played, Recording, draw, in_colour, play_again, record_episode
 
 CPU = torch.device("cpu")
 MEMBER = Member("riverraid", 1)  # scores early, and has 18 actions
@@ -153,8 +144,9 @@ def test_the_first_evaluation_with_the_episode_is_the_one(folder):
     (folder / "evaluation.json").write_text(json.dumps({"schema": 1, "evaluations": [own, more]}))
     record = RunRecord.read(folder)
     found = [module._find_evaluation(record, "last", episode, None, None) for episode in (2, 4)]
-    assert found[0] == (Evaluation(0.25, MAX_FRAMES, 3), 111)
-    assert found[1] == (Evaluation(0.25, MAX_FRAMES, 5), more["episodes"][4]["raw_return"])
+    assert found[0] == (Evaluation(0.25, MAX_FRAMES, 3), EvaluationEpisode(**own["episodes"][2]))
+    assert found[0][1].raw_return == 111
+    assert found[1] == (Evaluation(0.25, MAX_FRAMES, 5), EvaluationEpisode(**more["episodes"][4]))
     assert module._find_evaluation(record, "last", 2, 0.1, None) == (Evaluation(0.1, MAX_FRAMES, 3), None)
     assert module._find_evaluation(record, "last", 2, None, 80) == (Evaluation(0.25, 80, 3), None)
     assert module._find_evaluation(record, "best", 2, None, None)[1] is None
@@ -261,7 +253,8 @@ def test_game_and_panel_stand_side_by_side_and_tell_of_the_same_step(monkeypatch
     monkeypatch.setattr("dqn_ref.panel.Panel", Numbered)
     q, rewards = np.zeros((2, 4), np.float32), np.array([0, 0])
     played = Played(q, np.array([1, 0]), np.array([True, False]), rewards, "truncated")
-    recording = Recording(Path("a.mp4"), Member("breakout", 3), "best", 2_000_000, 0.5, 6, 30, 40, 8, "truncated", 40)
+    result = EvaluationEpisode(6, 40, 8, "truncated")
+    recording = Recording(Path("a.mp4"), Member("breakout", 3), "best", 2_000_000, 0.5, 30, result, result)
     pictures = list(draw(played, recording, ColourScreen("breakout"), scale=3, hold=5))
     assert [picture.shape for picture in pictures] == [(630, 1056, 3)] * 7
     screen = ColourScreen("breakout")
@@ -298,13 +291,15 @@ def test_record_writes_a_video_of_that_length_and_says_what_it_is_of(folder, cap
     assert path.read_bytes() == before
 
 
-def test_another_score_than_the_recorded_one_is_said(folder, capsys, monkeypatch):
+def test_another_outcome_than_the_recorded_one_is_said(folder, capsys, monkeypatch):
     evaluations = json.loads((folder / "evaluation.json").read_text())
-    evaluations["evaluations"][0]["episodes"][0]["raw_return"] += 50
+    known = evaluations["evaluations"][0]["episodes"][0]
+    known["frames"] -= 4  # equal scores are not enough
     (folder / "evaluation.json").write_text(json.dumps(evaluations))
     monkeypatch.setattr(module, "write_video", lambda pictures, path, rate: None)
     said = record_episode(folder, device_name="cpu").words()
-    assert f"but {evaluations['evaluations'][0]['episodes'][0]['raw_return']} in evaluation.json" in said
+    assert f"returned {known['raw_return']} after 200 frames (truncated), but" in said
+    assert f"but {known['raw_return']} after 196 frames (truncated) in evaluation.json" in said
     (folder / "video-last-episode0.mp4").unlink()
     assert "not in evaluation.json" in record_episode(folder, epsilon=0.5, device_name="cpu").words()
 
@@ -404,10 +399,18 @@ def test_a_run_that_did_not_finish_has_no_episode(folder):
         record_episode(folder, device_name="cpu")
 
 
-@pytest.mark.parametrize("absent", ["imageio_ffmpeg", "PIL"])
+@pytest.mark.parametrize("absent", ["imageio", "imageio_ffmpeg", "PIL"])
 def test_what_is_not_installed_is_named_with_the_command(folder, monkeypatch, absent):
     for name in list(sys.modules):
         if name.split(".")[0] == absent:
             monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UserError, match=rf"{absent}.*pip install"):
         record_episode(folder, device_name="cpu")
+
+
+def test_an_evaluation_without_its_episode_is_broken(folder):
+    evaluations = json.loads((folder / "evaluation.json").read_text())
+    evaluations["evaluations"][0]["episodes"].pop()
+    (folder / "evaluation.json").write_text(json.dumps(evaluations))
+    with pytest.raises(UserError, match=r"evaluation\.json is broken: no episode 2"):
+        record_episode(folder, episode=2, device_name="cpu")

@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from dqn_ref.provenance import machine, source_revision
+
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = (
     "learner", "replay", "agent", "population", "optimizer", "network", "alternatives", "evaluate", "train", "atari",
@@ -141,7 +143,9 @@ def main() -> int:
         rows.append(row)
         print(f"{name:24} {row['seconds']:6.1f} s  {row['caught_by'] or 'NOTICED BY NO TEST'}", flush=True)
     if arguments.results:
-        arguments.results.write_text(json.dumps({"schema": 1, "mutants": rows}, indent=1) + "\n")
+        content = {"schema": 1, "mutants": rows, "machine": machine(), "source": source_revision()}
+        arguments.results.parent.mkdir(parents=True, exist_ok=True)
+        arguments.results.write_text(json.dumps(content, indent=1) + "\n")
     missed = [row["name"] for row in rows if not row["caught_by"] and row["name"] not in SPEED_ONLY]
     print(f"{len(rows) - len(missed)} of {len(rows)} noticed" + (f"; not: {', '.join(missed)}" if missed else ""))
     return 1 if missed else 0

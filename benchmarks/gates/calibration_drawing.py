@@ -61,6 +61,6 @@ def _panel(axis: Axes, rows: list[Mapping[str, Any]], level: float) -> None:
             markersize=5,
             label=f"{seeds} seeds a side",
         )
-    axis.axhline(100 * POWER, color=GREY, linestyle="--", linewidth=1)
-    axis.axhline(100 * level, color=GREY, linestyle=":", linewidth=1)
+    axis.axhline(100 * POWER, color=GREY, linestyle="--", linewidth=1, label=f"{100 * POWER:.0f} %, the promise")
+    axis.axhline(100 * level, color=GREY, linestyle=":", linewidth=1, label=f"{100 * level:.0f} %, the level")
     axis.set_ylim(0, 103)

@@ -84,7 +84,7 @@ def _malformed(candidate: NDArray[np.float64], baseline: NDArray[np.float64], ga
 
 def _same(candidate: NDArray[np.float64], baseline: NDArray[np.float64]) -> bool:
     """Whether both are the same runs, in whatever order."""
-    return candidate.shape == baseline.shape and np.array_equal(np.sort(candidate, axis=0), np.sort(baseline, axis=0))
+    return np.array_equal(np.sort(candidate, axis=0), np.sort(baseline, axis=0))
 
 
 # ---------------------------------------------------------------------- checks

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.protocols import PROTOCOLS
+from benchmarks import baselines
 from benchmarks.runner import Matrix
 from benchmarks.store import Store
-from dqn_ref.config import UserError, format_frames, parse_frames
-
-BASELINE_NAME = re.compile(
-    r"(?P<suite>[a-z0-9]+)-(?P<protocol>[a-z]+)-v(?P<version>\d+)-(?P<frames>\d+[Mk]?)(\.until-[\w+-]+)?"
-)
+from dqn_ref.config import UserError, format_frames
 
 
 @dataclass(frozen=True)
@@ -39,31 +35,22 @@ class Asked:
         seeds: int | None = None,
         baseline: str | None = None,
     ) -> Asked:
-        """What was asked for; a baseline's name says suite, protocol and frames by itself.
+        """What was asked for; a baseline says suite, protocol and frames by itself.
 
         Raises:
-            UserError: no such baseline, or it is not of the suite, protocol or frames that were named beside it.
+            UserError: no such baseline, one that was changed by hand, or another suite, protocol or budget beside it.
         """
         if baseline is None:
             return cls(Matrix.of(suite or "atari10", protocol or "ci", frames, seeds), store)
-        named = BASELINE_NAME.fullmatch(baseline)
-        if not named or not store.baseline(baseline).is_dir():
-            known = ", ".join(store.baselines()) or "none"
-            raise UserError(f"No baseline is called {baseline!r} in {store.root / 'baselines'}; there is: {known}.")
-        for what, given, stored in (
-            ("suite", suite, named["suite"]),
-            ("protocol", protocol, named["protocol"]),
-            ("frames", frames and format_frames(frames), named["frames"]),
+        _, stored = baselines.find(store, baseline)
+        for what, given, own in (
+            ("suite", suite, stored.suite),
+            ("protocol", protocol, stored.protocol.protocol.name),
+            ("frames", frames and format_frames(frames), format_frames(stored.frames)),
         ):
-            if given is not None and given != stored:
-                raise UserError(f"{baseline} is a baseline of {what} {stored}, got {given}. Leave out one of the two.")
-        found = seeds or store.num_seeds(store.baseline(baseline))
-        matrix = Matrix.of(named["suite"], named["protocol"], parse_frames(named["frames"]), found or None)
-        if matrix.protocol.protocol.version != int(named["version"]):
-            raise UserError(
-                f"{baseline} is of version {named['version']} of protocol {named['protocol']}; this program runs "
-                f"version {PROTOCOLS[named['protocol']].protocol.version}. Check out the baseline's own source."
-            )
+            if given is not None and given != own:
+                raise UserError(f"{baseline} is a baseline of {what} {own}, got {given}. Leave out one of the two.")
+        matrix = dataclasses.replace(stored, num_seeds=seeds or stored.num_seeds)
         return cls(matrix, store, baseline)
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import dqn_ref
+from benchmarks import baselines
 from benchmarks.curves import point_frames, training_points
 from benchmarks.gates.verdict import GateResult
 from benchmarks.page.asked import Asked
@@ -26,7 +27,7 @@ from benchmarks.sources import published
 from benchmarks.statistics import Interval, coverage_note, predicted_median, prediction_note, sample_efficiency
 from dqn_ref.config import NATURE, UserError
 from dqn_ref.provenance import source_revision
-from dqn_ref.records import RunRecord, read_json
+from dqn_ref.records import RunRecord
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,19 @@ class Content:
         dirty = [fact.values for fact in self.facts if (fact.section, fact.name) == ("source", "uncommitted changes")]
         runs = [runs for values in dirty for value, runs in values if value == "yes"]
         found += [f"The source of {each} had uncommitted changes: it cannot be had again." for each in runs]
+        found += [words for name, gate in self.gates for words in self._elsewhere(name, gate)]
         found += [f"The ROM of {game} is not the same in all its runs." for game, sums in self.roms.items() if sums[1:]]
         return found
+
+    def _elsewhere(self, name: str, gate: GateResult) -> list[str]:
+        """What a gate judged, where that is not what the page shows."""
+        matrix = self.asked.matrix
+        shown = {"suite": matrix.suite, "protocol": matrix.protocol.protocol.label(), "frames": str(matrix.frames)}
+        return [
+            f"The {gate.gate} gate of {name} judged {what} {gate.compared[what]}, not {own}, which is shown here."
+            for what, own in shown.items()
+            if gate.compared.get(what, own) != own
+        ]
 
     @property
     def scaled_down(self) -> bool:
@@ -167,11 +179,10 @@ def collect(asked: Asked, gates: Sequence[tuple[str, GateResult]], page: Path, g
 
 
 def _stored(asked: Asked) -> tuple[str, str]:
-    path = asked.folder / "baseline.json"
-    if not asked.baseline or not path.exists():
+    if not asked.baseline:
         return "", ""
-    content = read_json(path)
-    return clean(content.get("reason", NOT_RECORDED)), clean(content.get("stored", NOT_RECORDED))
+    when, why = baselines.last_word(baselines.find(asked.store, asked.baseline)[0])
+    return clean(why), clean(when)
 
 
 # ---------------------------------------------------------------------- charts

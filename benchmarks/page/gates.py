@@ -22,7 +22,7 @@ def read_gate(path: Path) -> GateResult:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}. Name the JSON file that a gate wrote.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no JSON ({error}). Name the file that a gate wrote in its JSON form.") from None
     try:
         return _result(content)

@@ -54,6 +54,7 @@ def intervals(rows: Sequence[Shown], caption: Sequence[str]) -> Figure:
         axis.spines["left"].set_visible(False)
         axis.grid(axis="x", color=FAINT, linewidth=0.6)
         axis.use_sticky_edges = False
+        axis.tick_params(axis="x", labelsize=SMALL)
         axis.margins(x=0.4)  # room for the numbers above the points
         _few_ticks(axis, panel)
     where: dict[str, Any] = {
@@ -86,17 +87,19 @@ def _interval(axis: Axes, place: int, interval: Interval) -> None:
 
 
 def _few_ticks(axis: Axes, width: float) -> None:
-    """As many ticks as their labels leave room for on an axis of ``width`` points."""
+    """As many ticks as their labels leave room for on an axis of ``width`` points; every second one, if need be."""
     low, high = axis.get_xlim()
-    inside = list[float]()
-    for steps in (4, 3, 2, 1):
-        inside = [float(tick) for tick in round_ticks(steps).tick_values(low, high) if low <= tick <= high]
-        widest = max((width_of(plain_number(tick), TEXT) for tick in inside), default=0)
-        if all((right - left) / (high - low) * width >= widest + 5 for left, right in itertools.pairwise(inside)):
-            break
-    else:
-        inside = inside[:1]
-    axis.xaxis.set_major_locator(FixedLocator(inside))
+
+    def fit(ticks: Sequence[float]) -> bool:
+        widest = max((width_of(plain_number(tick), SMALL) for tick in ticks), default=0)
+        return all((right - left) / (high - low) * width >= widest + 4 for left, right in itertools.pairwise(ticks))
+
+    inside = [
+        [float(tick) for tick in round_ticks(steps).tick_values(low, high) if low <= tick <= high]
+        for steps in (5, 4, 3, 2, 1)
+    ]
+    fitting = [ticks[::stride] for stride in (1, 2, 3) for ticks in inside if fit(ticks[::stride])]
+    axis.xaxis.set_major_locator(FixedLocator(max(fitting, key=len, default=inside[0][:1])))
     axis.xaxis.set_major_formatter(FuncFormatter(plain_number))
 
 

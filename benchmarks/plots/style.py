@@ -25,6 +25,7 @@ TITLE, TEXT, SMALL = 11, 9, 7.5  # points
 STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": [FONT],
+    "text.hinting": "no_hinting",  # as wide in a PNG as in an SVG, whatever the resolution
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.labelsize": TEXT,

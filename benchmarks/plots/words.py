@@ -101,9 +101,10 @@ def finish(figure: Figure, title: str, caption: Sequence[str], legend: Sequence[
 def _settle(figure: Figure) -> None:
     """Lay the axes out once, the same for every file.
 
-    The solver's last bits depend on where its objects lie in memory, and an SVG's ids on those bits: rounded away.
+    The solver's last bits differ from process to process, and an SVG's ids are hashes of them: rounded away.
     """
-    figure.draw_without_rendering()
+    for _ in range(3):  # what hangs on an axis moves with it, and is measured anew
+        figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axis in figure.axes:
         axis.set_position(tuple(round(each, 6) for each in axis.get_position().bounds))
