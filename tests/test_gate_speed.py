@@ -43,6 +43,7 @@ from benchmarks.gates.speed_statistics import (
     numbers_needed,
     signed_rank_p,
 )
+from benchmarks.gates.speed_study import ratio_verdict
 from benchmarks.gates.verdict import Verdict
 from benchmarks.speed.catalogue import BENCHES, RATIOS
 from dqn_ref.config import UserError
@@ -118,6 +119,14 @@ def test_a_session_is_compared_with_how_the_baselines_sessions_differ():
     two = compare_sessions([0, 1, 2], [2, 4], 2.5)
     t = 2 / math.sqrt(1 / 3 + 1 / 2)
     assert two.p_slower == pytest.approx((1 - t / math.sqrt(2 + t * t)) / 2)
+    assert two.numbers == (1, 3)  # less the baseline's mean
+
+
+@pytest.mark.parametrize(
+    ("later", "confirmed"), [([9], False), ([9, 9], True), ([9, 1.4], False), ([9, 1.6], True), ([9, 9, 1.4], False)]
+)
+def test_a_loss_is_confirmed_by_every_one_of_two_sessions_or_more(later, confirmed):
+    assert compare_sessions([0, 1, 2], later, 0.5).confirmed is confirmed  # the mean is 1, so 1.5 is the margin
 
 
 def test_holm_by_hand():
@@ -227,9 +236,10 @@ def test_rounds_that_could_never_show_a_loss_are_refused():
 
 
 def test_a_gain_is_noted():
+    assert not any("faster" in note for note in judged(equal_differences(update=-math.log(1.05))).notes)
     result = judged(equal_differences(update=-math.log(1.3)))
     assert result.verdict is Verdict.PASS
-    assert any("update became faster" in note for note in result.notes)
+    assert any("update seems to be faster" in note for note in result.notes)
 
 
 # ---------------------------------------------------------------------- a stored baseline
@@ -241,7 +251,7 @@ def measurement(sessions=8, *, first=0, noise=0.02, factors=None, **changes):
 
 
 def by_ratios(baseline=None, *, named=False, noise=0.02, candidate=None, **factors):
-    later = candidate or measurement(1, first=100, noise=noise, factors=factors)
+    later = candidate or measurement(2, first=100, noise=noise, factors=factors)
     return speed.judge_ratios(baseline or measurement(noise=noise), later, named=named)
 
 
@@ -292,6 +302,24 @@ def test_what_became_faster_never_looks_like_a_loss_of_something_else(faster):
 
 def test_a_slower_machine_is_no_loss():
     assert by_ratios(**dict.fromkeys(RATIO_BENCHMARKS, 2.0)).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("factors", [[1.3], [1.3, 1.0], [1.0, 1.3]])
+def test_a_loss_that_two_sessions_do_not_both_show_is_inconclusive(factors):
+    baseline = [session_times(number, 0.005) for number in range(8)]
+    later = [session_times(100 + number, 0.005, update=factor) for number, factor in enumerate(factors)]
+    result = by_ratios(Measurement("", ratios_of(baseline)), candidate=Measurement("", ratios_of(later)))
+    (unsure,) = [check for check in result.checks if check.verdict is not Verdict.PASS]
+    assert unsure.name == "update_over_convolution"
+    assert unsure.verdict is Verdict.INCONCLUSIVE
+    assert "not in each of two sessions" in unsure.words
+    assert speed.wants_confirmation(result.checks)
+
+
+def test_a_loss_that_is_confirmed_and_noise_alone_want_no_further_session():
+    assert not speed.wants_confirmation(by_ratios(update=1.3).checks)
+    assert not speed.wants_confirmation(by_ratios(noise=0.1).checks)
+    assert not speed.wants_confirmation(by_ratios().checks)
 
 
 def test_noise_between_sessions_makes_it_inconclusive_and_says_what_would_help():
@@ -411,7 +439,7 @@ def candidate(tmp_path):
     """Writes a candidate; returns its file."""
 
     def written(**factors):
-        return write(tmp_path / "candidate.json", ratios_of([session_times(100, **factors)]))
+        return write(tmp_path / "candidate.json", ratios_of([session_times(seed, **factors) for seed in (100, 101)]))
 
     return written
 
@@ -521,11 +549,15 @@ def test_a_baseline_is_made_and_a_later_measurement_judged_by_it(tmp_path, measu
     assert call("speed-baseline", "--reason", "first", "--results", tmp_path) == 0
     (path,) = tmp_path.glob("speed/*/gate.json")
     assert len(json.loads(path.read_text())["sessions"]) == 8
-    assert call("speed", "--results", tmp_path, "--keep-samples", tmp_path / "kept.json") == 0
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    assert call("speed", "--results", tmp_path, "--keep-samples", good) == 0
     measured["update"] = 1.3
-    assert call("speed", "--results", tmp_path) == 1
+    assert call("speed", "--results", tmp_path, "--keep-samples", bad) == 1
     assert "update_over_convolution lost speed" in capsys.readouterr().out
-    assert call("speed", "--results", tmp_path, "--candidate", tmp_path / "kept.json") == 0
+    assert len(json.loads(good.read_text())["sessions"]) == 1
+    assert len(json.loads(bad.read_text())["sessions"]) == 2  # the second confirmed the first
+    assert call("speed", "--results", tmp_path, "--candidate", good) == 0
+    assert call("speed", "--results", tmp_path, "--candidate", bad) == 1
 
 
 def test_sessions_of_another_day_are_added_to_the_same_code_only(tmp_path, measured, monkeypatch, capsys):
@@ -592,10 +624,10 @@ def test_later_sessions_of_an_equal_tree_fail_less_often_than_the_level_where_ro
 
     draw, fails, naive, gates = np.random.default_rng(9), 0, 0, 200
     for _ in range(gates):
-        offsets = draw.normal(0, 0.04, (9, len(PAIRS)))
-        rounds = offsets[:, None] + draw.normal(0, 0.02, (9, 6, len(PAIRS)))
+        offsets = draw.normal(0, 0.04, (10, len(PAIRS)))
+        rounds = offsets[:, None] + draw.normal(0, 0.02, (10, 6, len(PAIRS)))
         numbers = [dict(zip(PAIRS, np.median(each, axis=0), strict=True)) for each in rounds]
-        fails += speed.overall(speed.check_ratios(numbers[:8], numbers[8:])) is Verdict.FAIL
+        fails += ratio_verdict(numbers[:8], *numbers[8:]) is Verdict.FAIL
         p = ttest_ind(rounds[8], rounds[:8].reshape(-1, len(PAIRS)), alternative="greater").pvalue
         naive += min(p) * len(PAIRS) < 0.01
     assert fails / gates <= 0.01

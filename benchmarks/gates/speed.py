@@ -8,7 +8,8 @@ Two ways of comparing (how samples are taken is in ``revisions.py``):
 
 - *pairs*: a number a round and benchmark, the mean over the passes of log(candidate's time / baseline's time).
 - *sessions*: a number a session and ratio, the median over its rounds of the mean over the passes of log(time of one
-  benchmark / time of another in the same pass). Only such ratios of one run are compared with a stored baseline.
+  benchmark / time of another in the same pass). Only such ratios of one run are compared with a stored baseline. A
+  loss has to show in each of two sessions; the second is measured when the first shows one.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ SEVEREST_FIRST = (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PAS
 
 def verdict_of(comparison: Comparison, p_adjusted: float) -> Verdict:
     """The rule of the gate for one comparison."""
-    if comparison.estimate > math.log1p(MARGIN) and p_adjusted < ALPHA_FAIL:
-        return Verdict.FAIL
+    if looks_lost(math.expm1(comparison.estimate), p_adjusted):
+        return Verdict.FAIL if comparison.confirmed else Verdict.INCONCLUSIVE
     return Verdict.PASS if comparison.p_within < ALPHA_PASS else Verdict.INCONCLUSIVE
 
 
@@ -66,7 +67,9 @@ def judge(comparisons: Mapping[str, Comparison], more: Mapping[str, str]) -> lis
     for name, each in comparisons.items():
         verdict, slower = verdict_of(each, adjusted[name]), math.expm1(each.estimate)
         words = f"{abs(slower):.1%} {'slower' if slower > 0 else 'faster'}"
-        if verdict is Verdict.INCONCLUSIVE:
+        if verdict is Verdict.INCONCLUSIVE and looks_lost(slower, adjusted[name]):
+            words += f" (p {adjusted[name]:.2g} after Holm), but not in each of two sessions (--sessions)"
+        elif verdict is Verdict.INCONCLUSIVE:
             words += f", noise {each.noise:.1%}; neither a loss (p {adjusted[name]:.2g}) nor ruled out that it is more "
             words += f"than {MARGIN:.0%} (p {each.p_within:.2g}). {more[name]}"
         elif verdict is Verdict.FAIL:
@@ -81,6 +84,19 @@ def judge(comparisons: Mapping[str, Comparison], more: Mapping[str, str]) -> lis
     return sorted(checks, key=lambda check: SEVEREST_FIRST.index(check.verdict))
 
 
+def looks_lost(slower: float, p_adjusted: float) -> bool:
+    """Whether a loss is there that at most lacks its confirmation. ``slower``: time ratio less 1."""
+    return slower > MARGIN and p_adjusted < ALPHA_FAIL
+
+
+def wants_confirmation(checks: Sequence[Check]) -> bool:
+    """Whether another session of the candidate could make one of ``checks`` fail."""
+    return any(
+        check.verdict is Verdict.INCONCLUSIVE and looks_lost(check.numbers["slower"], check.numbers["p_slower_holm"])
+        for check in checks
+    )
+
+
 def advice(checks: Sequence[Check]) -> list[str]:
     """What decides nothing and is worth a line: sums of small losses, and gains."""
     notes = []
@@ -88,8 +104,8 @@ def advice(checks: Sequence[Check]) -> list[str]:
         sure = check.numbers["p_slower_holm"] < ALPHA_FAIL
         if sure and check.verdict is Verdict.PASS:
             notes.append(f"{check.name} is slower, if by less than {MARGIN:.0%}; several such changes add up.")
-        if check.numbers["slower"] < -MARGIN:
-            notes.append(f"{check.name} became faster; a new baseline keeps that.")
+        if check.verdict is Verdict.PASS and check.numbers["slower"] < -MARGIN:
+            notes.append(f"{check.name} seems to be faster; a new baseline would keep that.")
     return notes
 
 

@@ -26,7 +26,9 @@ class Comparison:
     noise: float
     """Standard deviation of one number of the test: a round's, or a session's."""
     numbers: tuple[float, ...]
-    """The numbers themselves."""
+    """Log ratios that were tested: candidate over baseline in each round, or in each of the candidate's sessions."""
+    confirmed: bool = True
+    """Whether a loss shows as often as it has to."""
 
 
 # ---------------------------------------------------------------------- pairs: the signed-rank test
@@ -83,7 +85,9 @@ def compare_sessions(baseline: Sequence[float], candidate: Sequence[float], marg
 
     The candidate is asked whether it could be another session of the baseline: Student's prediction interval with the
     spread *between the baseline's sessions*. Samples and rounds within a session share the state of the machine;
-    taken for independent, they would make every later session look different.
+    taken for independent, they would make every later session look different. So far out in its tails Student's
+    distribution is a guess, because sessions need not be normal: an odd one would be called a loss. Therefore a loss is
+    ``confirmed`` only if two sessions or more are there, and each of them is slower by more than the margin.
 
     Args:
         baseline: at least 2 numbers.
@@ -94,6 +98,7 @@ def compare_sessions(baseline: Sequence[float], candidate: Sequence[float], marg
 
     noise = float(np.std(baseline, ddof=1))
     estimate = float(np.mean(candidate) - np.mean(baseline))
+    over = tuple(each - float(np.mean(baseline)) for each in candidate)
     error = max(noise, 1e-9) * math.sqrt(1 / len(baseline) + 1 / len(candidate))
     freedom = len(baseline) - 1
     return Comparison(
@@ -101,7 +106,8 @@ def compare_sessions(baseline: Sequence[float], candidate: Sequence[float], marg
         float(student.sf(estimate / error, freedom)),
         float(student.cdf((estimate - margin) / error, freedom)),
         noise,
-        tuple(candidate),
+        over,
+        len(over) > 1 and min(over) > margin,
     )
 
 

@@ -7,8 +7,8 @@ Rounds are kept in results/speed/MACHINE/aa.json, and every call adds a session 
 consecutive, disjoint groups of rounds, each judged by the gate's own rule:
 
 - *pairs*: a group is what ``gate speed --against`` measures.
-- *ratios*: six rounds of one side are a session of ``gate speed``, judged by the eight sessions before it. The
-  candidates are disjoint; their baselines overlap.
+- *ratios*: six rounds of one side are a session of ``gate speed``, judged by the eight sessions before it; where it
+  looks slower, the next one is its confirmation. The candidates are disjoint; their baselines overlap.
 
 *Resampled* gates are drawn from blocks of consecutive rounds without a slowdown, which keep the noise as it came; a
 slowdown is then added to the numbers. They are many, but know no noise that the stored rounds do not hold.
@@ -20,7 +20,7 @@ import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,8 @@ SLOWED_BENCHMARKS = ("update", "training")  # what a slower learner is part of
 BASELINE_SESSIONS = 8
 RESAMPLED_SLOWDOWNS = (1.0, 1.15, 1.3)
 BLOCK = 4  # rounds that stay together when gates are resampled
+
+Session = Mapping[Pair, float]  # its numbers
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,27 @@ def session_groups(sessions: Sequence[Sequence[Round]], side: str) -> list[dict[
     ]
 
 
-def ratio_gates(cases: Iterable[tuple[Sequence[Mapping[Pair, float]], Mapping[Pair, float]]]) -> Counter[Verdict]:
-    """What ``gate speed`` says of the second of each case, a session, by the first, a baseline's sessions."""
-    return Counter(speed.overall(speed.check_ratios(baseline, [candidate])) for baseline, candidate in cases)
+def ratio_verdict(baseline: Sequence[Session], first: Session, second: Session) -> Verdict:
+    """What ``gate speed`` says of a session by a baseline's; it sees ``second`` only if the first shows a loss."""
+    checks = speed.check_ratios(baseline, [first])
+    if speed.wants_confirmation(checks):
+        checks = speed.check_ratios(baseline, [first, second])
+    return speed.overall(checks)
+
+
+def ratio_gates(before: Sequence[Session], later: Sequence[Session], same: bool) -> Counter[Verdict]:
+    """What ``gate speed`` says of each of ``later`` by eight sessions; the one that follows it is its second.
+
+    Args:
+        before: sessions of the tree as it is.
+        same: ``later`` are these too, and each is judged by the eight before it; else by the last eight.
+    """
+    said = Counter[Verdict]()
+    for place in range(BASELINE_SESSIONS if same else 0, len(later) - 1):
+        baseline = before[place - BASELINE_SESSIONS : place] if same else before[-BASELINE_SESSIONS:]
+        if len(baseline) == BASELINE_SESSIONS:
+            said[ratio_verdict(baseline, later[place], later[place + 1])] += 1
+    return said
 
 
 # ---------------------------------------------------------------------- resampled
@@ -207,9 +227,7 @@ def resampled_pairs(
     return said
 
 
-def resampled_ratios(
-    rounds: Sequence[Mapping[Pair, float]], gates: int, slowdown: float, seed: int = 0
-) -> Counter[Verdict]:
+def resampled_ratios(rounds: Sequence[Session], gates: int, slowdown: float, seed: int = 0) -> Counter[Verdict]:
     """What the gate says of ``gates`` whose sessions are drawn as six consecutive rounds of a tree's log ratios."""
     draw, said = np.random.default_rng(seed), Counter[Verdict]()
 
@@ -220,9 +238,11 @@ def resampled_ratios(
     def slower(name: str) -> float:
         return math.log(slowdown) * (name in SLOWED_BENCHMARKS)
 
+    def later() -> dict[Pair, float]:
+        return {pair: number + slower(pair[0]) - slower(pair[1]) for pair, number in session().items()}
+
     for _ in range(gates):
-        candidate = {pair: number + slower(pair[0]) - slower(pair[1]) for pair, number in session().items()}
-        said[speed.overall(speed.check_ratios([session() for _ in range(BASELINE_SESSIONS)], [candidate]))] += 1
+        said[ratio_verdict([session() for _ in range(BASELINE_SESSIONS)], later(), later())] += 1
     return said
 
 
@@ -245,14 +265,8 @@ def report(measured: Measurement, gate_rounds: int, resamples: int) -> list[Rate
     for slowdown, sessions in sorted(by_slowdown.items()):
         what = "nothing changed" if slowdown == 1 else f"learner {slowdown:g} times as slow"
         lines.append(Rates(f"{pairs}: {what}", pair_gates(sessions, gate_rounds)))
-        cases = (
-            [(groups_before[place - BASELINE_SESSIONS : place], groups_before[place])
-             for place in range(BASELINE_SESSIONS, len(groups_before))]
-            if slowdown == 1 else
-            [(groups_before[-BASELINE_SESSIONS:], later)
-             for later in session_groups(sessions, "candidate") if len(groups_before) >= BASELINE_SESSIONS]
-        )  # fmt: skip
-        lines.append(Rates(f"{ratios}: {what}", ratio_gates(cases)))
+        later = groups_before if slowdown == 1 else session_groups(sessions, "candidate")
+        lines.append(Rates(f"{ratios}: {what}", ratio_gates(groups_before, later, slowdown == 1)))
     every = [each for rounds in by_slowdown[1.0] for each in rounds]
     if resamples and len(every) >= ROUNDS_OF_A_SESSION:
         differences = round_differences(every)
