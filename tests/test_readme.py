@@ -1,6 +1,7 @@
 """The README says what the results say, and its commands exist."""
 
 import configparser
+import json
 import re
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from matplotlib import image as mpl_image
 
 from benchmarks.__main__ import COMMANDS, GROUPS
+from benchmarks.gates.calibration_drawing import draw_calibration
 from benchmarks.readme import PAGES, PARTS, draw_baseline, draw_published, draw_speeds, update_page
 from benchmarks.store import Store
 from benchmarks.suites import SUITES
@@ -40,7 +42,11 @@ def test_every_drawing_is_what_the_results_say(tmp_path):
     if version("matplotlib") != pinned:
         pytest.skip("another Matplotlib may draw other lines")
     store = Store(ROOT / "results")
-    drawn = [*draw_baseline(store, tmp_path), *draw_published(tmp_path), *draw_speeds(store, tmp_path)]
+    calibration = json.loads(store.score_calibration.read_text())
+    drawn = [
+        *draw_baseline(store, tmp_path), *draw_published(tmp_path), *draw_speeds(store, tmp_path),
+        *draw_calibration(calibration, tmp_path),
+    ]  # fmt: skip
     committed = [path for path in IMAGES.glob("**/*") if path.is_file()]
     assert {path.relative_to(tmp_path) for path in drawn} == {path.relative_to(IMAGES) for path in committed}
     for path in drawn:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from benchmarks.baselines import find
 from benchmarks.curves import AVERAGED_POINTS, Curves, point_frames
 from benchmarks.plots.aggregates import intervals, profile
 from benchmarks.plots.curves import efficiency, learning_curves
@@ -77,7 +78,14 @@ def _aggregated(matrix: Matrix, rows: list[Shown], training: Curves, caption: Se
 
 
 def stored_baseline(matrix: Matrix, store: Store) -> Shown | None:
-    """The stored baseline of ``matrix``, as a row to draw; None if there is none of so many seeds."""
+    """The stored baseline of ``matrix``, as a row to draw; None if there is none of so many seeds.
+
+    Raises:
+        UserError: it was changed by hand.
+    """
+    if not store.baseline(matrix.name).is_dir():
+        return None
+    find(store, matrix.name)  # checks its seal
     cells = matrix.cells(store, store.baseline(matrix.name))
     scores = score_matrix(matrix.games, cells)
     if scores.missing:
