@@ -111,18 +111,18 @@ def as_junit(result: GateResult) -> str:
 def as_markdown(result: GateResult) -> str:
     """A comment for a pull request."""
     sign = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.INCONCLUSIVE: "❔", Verdict.ERROR: "⚠️"}[result.verdict]
-    lines = [f"### {sign} {result.gate} gate: {result.verdict.value}", "", _escaped(result.headline), ""]
+    lines = [f"### {sign} {result.gate} gate: {result.verdict.value}", "", escaped(result.headline), ""]
     if result.checks:
         lines += ["| check | answer | why |", "|---|---|---|"]
-        lines += [f"| {_escaped(c.name)} | {c.verdict.value} | {_escaped(c.words)} |" for c in result.checks]
+        lines += [f"| {escaped(c.name)} | {c.verdict.value} | {escaped(c.words)} |" for c in result.checks]
         lines.append("")
-    return "\n".join([*lines, *(f"- {_escaped(note)}" for note in result.notes)]).rstrip() + "\n"
+    return "\n".join([*lines, *(f"- {escaped(note)}" for note in result.notes)]).rstrip() + "\n"
 
 
 FORMATS = {"text": as_text, "json": as_json, "junit": as_junit, "markdown": as_markdown}
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Names may come from foreign files: they break no table, and link, mention, show and emphasise nothing."""
     text = text.replace("&", "&amp;").replace("\n", " ")
     for sign in "<>|[]`*~@":
