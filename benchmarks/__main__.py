@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -31,6 +30,9 @@ from benchmarks.arguments import (
     Status,
     WithDevice,
 )
+from benchmarks.baseline_commands import baseline_create, baseline_list, baseline_promote, baseline_show
+from benchmarks.compare_command import compare
+from benchmarks.console import console, say
 from benchmarks.costs import Costs, costs_from, measure, runs_at_once
 from benchmarks.engines.local import end_with_parent
 from benchmarks.gates.calibrate_command import GateCalibrate, gate_calibrate
@@ -39,19 +41,11 @@ from benchmarks.gates.speed_command import SpeedBaseline, SpeedGate, gate_speed,
 from benchmarks.gates.speed_study import CalibrateSpeed, calibrate_speed
 from benchmarks.protocols import PROTOCOLS
 from benchmarks.runner import Matrix, machine_share, run_matrix
-from benchmarks.store import Cell, Store, write_text
+from benchmarks.store import Cell, Store
 from benchmarks.suites import suite_games
 from dqn_ref.config import UserError
 
 # What follows imports matplotlib, pandas or rliable is imported where it is used: `status` must not wait for them.
-
-console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-
-
-def say(line: str) -> None:
-    """Print a line at once."""
-    console.print(line, markup=False, soft_wrap=True)
-
 
 # ---------------------------------------------------------------------- commands
 
@@ -198,87 +192,6 @@ def bench(arguments: WithDevice) -> int:
 def _nature_at_once(matrix: Matrix, device: str) -> int:
     nature = Matrix.of(matrix.suite, "nature")
     return runs_at_once(nature.config, len(nature.members), _device(device))
-
-
-def baseline_create(arguments: BaselineCreate) -> int:
-    """Store a candidate."""
-    from benchmarks.baselines import create
-
-    matrix = arguments.matrix()
-    say(f"Stored in {create(arguments.store(), matrix, arguments.reason)}")
-    say(f"Nothing compares with it yet: python -m benchmarks baseline promote {matrix.name} --reason ...")
-    return 0
-
-
-def baseline_promote(arguments: BaselinePromote) -> int:
-    """Let the candidate take its place."""
-    say(f"{Store(arguments.results).promote_baseline(arguments.name, arguments.reason)} is the baseline now.")
-    return 0
-
-
-def baseline_list(arguments: BaselineList) -> int:
-    """Print what is stored."""
-    from benchmarks.baselines import LISTING_HEADER, listing
-    from benchmarks.tables import plain_table
-
-    rows = listing(Store(arguments.results))
-    if not rows:
-        say(f"There is no baseline in {arguments.results / 'baselines'}.")
-        return 0
-    console.print(plain_table(LISTING_HEADER, rows))
-    return 0
-
-
-def baseline_show(arguments: BaselineShow) -> int:
-    """Print one."""
-    from benchmarks.baselines import read, seed_rows
-    from benchmarks.report import score_report, score_table
-    from benchmarks.tables import plain_table
-
-    found = read(Store(arguments.results), arguments.name)
-    for step in ("created", "promoted"):
-        if each := found.about[step]:
-            say(f"{step.capitalize()} {each['when']}: {each['reason']}")
-    say(f"Seal {found.about['sha256'][:16]} holds: no file was changed since.")
-    seeds = [f"seed {seed}" for seed in range(found.matrix.num_seeds)]
-    console.print(plain_table(("game", *seeds), seed_rows(found)))
-    console.print(score_table(score_report(found.matrix, found.scores)))
-    return 0
-
-
-def compare(arguments: Compare) -> int:
-    """Print the comparison."""
-    from benchmarks import compare as comparison
-    from benchmarks.sources import alike, find_scores
-    from benchmarks.tables import plain_table
-
-    store = Store(arguments.results)
-    first, second = alike(
-        *(find_scores(word, store, arguments.weights) for word in (arguments.first, arguments.second))
-    )
-    games = suite_games(arguments.suite) if arguments.suite else None
-    found = comparison.compare(first, second, frames=arguments.frames, games=games)
-    console.print(plain_table(comparison.HEADER, comparison.game_rows(found), numbers=True))
-    say("")
-    aggregate_header = ("aggregate", f"first: {first.name}", f"second: {second.name}")
-    console.print(plain_table(aggregate_header, comparison.aggregate_rows(found), numbers=True))
-    say("")
-    for note in comparison.notes(found):
-        say(note)
-    say("")
-    say(comparison.verdict(found))
-    for path, text in (
-        (arguments.json, json.dumps(comparison.as_json(found), indent=1) + "\n"),
-        (arguments.markdown, comparison.markdown(found)),
-    ):
-        if path:
-            write_text(path, text)
-    if arguments.plots:
-        from benchmarks.plots import draw_comparison
-
-        files = draw_comparison(found.first, found.second, found.frames, found.games, arguments.plots)
-        say(f"Drawn in {arguments.plots}: {', '.join(path.name for path in files if path.suffix == '.png')} (and SVG)")
-    return 0
 
 
 def random_play(arguments: RandomPlay) -> int:

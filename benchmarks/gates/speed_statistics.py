@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks import permutation
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -116,11 +118,7 @@ def compare_sessions(baseline: Sequence[float], candidate: Sequence[float], marg
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """Adjusted p values: of those below alpha, the chance that any is there by chance is at most alpha (Holm 1979)."""
-    adjusted, largest = dict[str, float](), 0.0
-    for place, name in enumerate(sorted(p_values, key=lambda each: p_values[each])):
-        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[name]))
-        adjusted[name] = largest
-    return {name: adjusted[name] for name in p_values}
+    return dict(zip(p_values, permutation.holm(np.array(list(p_values.values()))).tolist(), strict=True))
 
 
 def fewest_rounds(alpha: float, comparisons: int) -> int:
