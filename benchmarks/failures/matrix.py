@@ -109,9 +109,8 @@ class FailureMatrix:
 
     def config(self, variant: Variant = REFERENCE) -> DQNConfig:
         """Configuration of the runs of ``variant``. Raises UserError: it is impossible at this budget."""
-        reference = dataclasses.replace(self.protocol.config, total_frames=self.frames)
         try:
-            return variant.of(reference)
+            return variant.of(dataclasses.replace(self.protocol.config, total_frames=self.frames))
         except UserError as error:
             raise UserError(f"{variant.name} at {self.frames:,} frames: {error}") from None
 

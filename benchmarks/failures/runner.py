@@ -42,9 +42,8 @@ def run_failures(matrix: FailureMatrix, store: Store, device: str, say: Callable
             say(f"Nothing is missing: all {len(places)} runs of {matrix.group} are finished.")
             return True
         at_once = side_by_side(matrix, device)
-        say(
-            f"{len(places) - len(missing)} of {len(places)} runs are finished; making {len(missing)}, {at_once} at once."
-        )
+        done = len(places) - len(missing)
+        say(f"{done} of {len(places)} runs are finished; making {len(missing)}, {at_once} at once.")
         jobs = plan_jobs(matrix, missing, store, at_once if device == "cuda" else 1)
         make(jobs, 1 if device == "cuda" else at_once, 1, device, say)
         return all(place.cell.status == "finished" for place in matrix.places(store))

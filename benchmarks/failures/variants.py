@@ -33,7 +33,7 @@ CLAIMS: Mapping[str, str] = MappingProxyType({
 })  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is one of VARIANTS
 class Variant:
     """One thing changed. ``changes`` maps fields of ``DQNConfig`` to values, or to functions of the reference's one."""
 
