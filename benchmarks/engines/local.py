@@ -33,7 +33,7 @@ class Job:
     protocol: Protocol
     group: Path  # folder of the runs' folders
     log: Path
-    overrides: Mapping[str, Any] = field(default_factory=dict)  # hyperparameters that leave the protocol
+    overrides: Mapping[str, Any] = field(default_factory=dict, kw_only=True)  # hyperparameters that leave the protocol
 
     @property
     def folders(self) -> list[Path]:

@@ -75,5 +75,7 @@ def plan_jobs(matrix: FailureMatrix, missing: Sequence[Place], store: Store, siz
         folder = store.failures(matrix.group) / variant.name
         options: dict[str, Any] = variant.values(matrix.config())
         log = folder / "logs" / f"{games[0]}-s{seeds[0]}.log"
-        jobs.append(VariantJob(games, seeds, matrix.frames, matrix.protocol, folder, log, options, variant.name))
+        jobs.append(
+            VariantJob(games, seeds, matrix.frames, matrix.protocol, folder, log, variant.name, overrides=options)
+        )
     return jobs
