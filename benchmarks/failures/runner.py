@@ -73,9 +73,8 @@ def plan_jobs(matrix: FailureMatrix, missing: Sequence[Place], store: Store, siz
     jobs = list[VariantJob]()
     for variant, games, seeds in parts:
         folder = store.failures(matrix.group) / variant.name
-        options: dict[str, Any] = variant.values(matrix.config())
         log = folder / "logs" / f"{games[0]}-s{seeds[0]}.log"
-        jobs.append(
-            VariantJob(games, seeds, matrix.frames, matrix.protocol, folder, log, variant.name, overrides=options)
-        )
+        changed: dict[str, Any] = variant.values(matrix.config())
+        job = VariantJob(games, seeds, matrix.frames, matrix.protocol, folder, log, variant.name, overrides=changed)
+        jobs.append(job)
     return jobs
