@@ -35,8 +35,8 @@ from benchmarks.compare_command import compare
 from benchmarks.console import console, say
 from benchmarks.costs import Costs, costs_from, measure, runs_at_once
 from benchmarks.engines.local import end_with_parent
-from benchmarks.failures.arguments import FailuresPlan, FailuresRun, FailuresStatus
-from benchmarks.failures.command import failures_plan, failures_run, failures_status
+from benchmarks.failures.arguments import FailuresPlan, FailuresPlot, FailuresRun, FailuresStatus, FailuresTable
+from benchmarks.failures.command import failures_plan, failures_plot, failures_run, failures_status, failures_table
 from benchmarks.gates.calibrate_command import GateCalibrate, gate_calibrate
 from benchmarks.gates.score_command import GateScores, gate_scores
 from benchmarks.gates.speed_command import SpeedBaseline, SpeedGate, gate_speed, speed_baseline
@@ -257,6 +257,8 @@ GROUPS: dict[str, Commands] = {  # commands of two words
         "run": (FailuresRun, failures_run),
         "plan": (FailuresPlan, failures_plan),
         "status": (FailuresStatus, failures_status),
+        "table": (FailuresTable, failures_table),
+        "plot": (FailuresPlot, failures_plot),
     },
     "gate": {
         "scores": (GateScores, gate_scores),
@@ -275,7 +277,7 @@ DESCRIPTION = """The suite: runs a DQN on sets of Atari games and tells what its
   python -m benchmarks bench atari10 --protocol nature --frames 10M --seeds 5   the paper's protocol
   python -m benchmarks gate scores | speed                                  did a change cost score or speed?
   python -m benchmarks baseline list | show | create | promote              what gates compare with
-  python -m benchmarks failures run | plan | status                         what keeps a DQN from learning"""
+  python -m benchmarks failures run | plan | status | table | plot          what keeps a DQN from learning"""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,7 +8,8 @@ from typing import Literal
 
 from benchmarks.arguments import FramesOrDefault
 from benchmarks.failures.matrix import SMALL, WHOLE, FailureMatrix
-from benchmarks.store import Store
+from benchmarks.store import Store, group_name
+from dqn_ref.config import protocol_named
 
 
 @dataclass(frozen=True)
@@ -71,3 +72,37 @@ class FailuresRun(WithFailuresDevice):
 
 class FailuresStatus(FailuresCommon):
     """Show which runs are there."""
+
+
+@dataclass(frozen=True)
+class FailuresTable:
+    """Print every variant's effect on the score, with interval, p-values and verdict, from the finished runs."""
+
+    games: tuple[str, ...] = ()
+    """Only these games. Default: all that have runs."""
+    variants: tuple[str, ...] = ()
+    """Only these variants, or claims. Default: all that have runs."""
+    protocol: str = SMALL.protocol
+    """Protocol of the runs."""
+    frames: FramesOrDefault = None
+    """Frames of each run. Default: the protocol's."""
+    results: Path = Path("results")
+    """The results folder."""
+    json: Path | None = None
+    """File for everything, for a program."""
+    markdown: Path | None = None
+    """File for the tables as a page."""
+
+    @property
+    def group(self) -> str:
+        """Name of the folder of the runs. Raises UserError: no such protocol."""
+        protocol = protocol_named(self.protocol)
+        return group_name(protocol.label(), self.frames or protocol.config.total_frames)
+
+
+@dataclass(frozen=True)
+class FailuresPlot(FailuresTable):
+    """Draw every run's score by variant, and the learning curves beside the reference's."""
+
+    out: Path | None = None
+    """Folder of the drawings. Default: RESULTS/plots/failures-GROUP."""

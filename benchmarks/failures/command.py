@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from benchmarks.console import console, say
 from benchmarks.costs import Costs, format_seconds, measure
-from benchmarks.failures.arguments import FailuresCommon, WithFailuresDevice
-from benchmarks.failures.matrix import FailureMatrix, Place
+from benchmarks.failures.arguments import FailuresCommon, FailuresPlot, FailuresTable, WithFailuresDevice
+from benchmarks.failures.matrix import FailureMatrix, Place, expand
 from benchmarks.failures.prices import Prices, formula_seconds, made_seconds
 from benchmarks.failures.runner import run_failures, side_by_side
-from benchmarks.failures.variants import ALIASES, CLAIMS, REFERENCE
+from benchmarks.failures.variants import ALIASES, CLAIMS, REFERENCE, variants_named
+from benchmarks.store import Store, write_text
+from benchmarks.suites import game_named
 from benchmarks.tables import plain_table
 from dqn_ref.config import format_frames
+
+if TYPE_CHECKING:
+    from benchmarks.failures.findings import Findings
 
 
 def failures_plan(arguments: WithFailuresDevice) -> int:
@@ -46,6 +54,16 @@ def failures_run(arguments: WithFailuresDevice) -> int:
     done = run_failures(matrix, store, _device(arguments.device), say)
     if not done:
         say("Not every run finished; the reasons are above. The same command tries again what is missing.")
+    places = matrix.places(store)
+    if any(place.variant is REFERENCE and place.cell.status == "finished" for place in places):
+        from benchmarks.failures.drawings import draw_failures
+        from benchmarks.failures.findings import judged
+
+        found = judged(matrix.group, places)
+        say("")
+        _print(found)
+        files = draw_failures(found, store.plots(f"failures-{matrix.group}"))
+        say(f"Drawn in {files[0].parent}: {', '.join(path.name for path in files if path.suffix == '.png')} (and SVG)")
     return 0 if done else 1
 
 
@@ -59,7 +77,72 @@ def failures_status(arguments: FailuresCommon) -> int:
     return 0
 
 
+def failures_table(arguments: FailuresTable) -> int:
+    """Print and write the tables."""
+    from benchmarks.failures import table
+
+    found = _found(arguments)
+    _print(found)
+    for path, text in (
+        (arguments.json, json.dumps(table.as_json(found), indent=1) + "\n"),
+        (arguments.markdown, table.markdown(found)),
+    ):
+        if path:
+            write_text(path, text)
+    return 0
+
+
+def failures_plot(arguments: FailuresPlot) -> int:
+    """Draw."""
+    from benchmarks.failures.drawings import draw_failures
+
+    store, found = Store(arguments.results), _found(arguments)
+    files = draw_failures(found, arguments.out or store.plots(f"failures-{arguments.group}"))
+    say(f"Drawn in {files[0].parent}: {', '.join(path.name for path in files if path.suffix == '.png')} (and SVG)")
+    return 0
+
+
 # ---------------------------------------------------------------------- parts
+
+
+def _found(arguments: FailuresTable) -> Findings:
+    from benchmarks.failures.findings import find
+
+    names = expand(arguments.variants)
+    variants = variants_named(names) if names else ()
+    return find(Store(arguments.results), arguments.group, [game_named(game) for game in arguments.games], variants)
+
+
+def _print(found: Findings) -> None:
+    from benchmarks.failures import table
+
+    say(f"{found.group}: had the reference learnt, and how sparse is reward?")
+    console.print(_whole_words(table.LEARNT_HEADER, table.learnt_rows(found)))
+    if found.rows:
+        say("")
+        console.print(_whole_words(table.HEADER, table.table_rows(found)))
+        say("")
+        console.print(_whole_words(table.VIEW_HEADER, table.view_rows(found)))
+    say("")
+    for note in table.notes(found):
+        say(note)
+
+
+def _whole_words(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Rows of which only headings and the last column are ever broken into lines."""
+    from benchmarks.failures.table import LEFT
+
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for place, name in enumerate(header):
+        table.add_column(
+            name,
+            justify="left" if name in LEFT else "right",
+            min_width=max((len(row[place]) for row in rows), default=0) if place < len(header) - 1 else 0,
+            overflow="fold",
+        )
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
 
 
 def status_table(matrix: FailureMatrix, places: Sequence[Place]) -> Table:
