@@ -66,7 +66,7 @@ def target_outlasts_run(target_updates: float, total_updates: float) -> Fault | 
     "error", "warning",
     reference="0.99: 100 agent steps, 6.7 seconds of play",
     source="paper, Extended Data Table 1; every published Atari DQN that we know has 0.99. How long rewards are "
-    "delayed was not measured here: the bars of 20 and 5 agent steps are a fifth and a twentieth of the paper's horizon",
+    "delayed was not measured here: the bars, 20 and 5 agent steps, are a fifth and a twentieth of the paper's horizon",
 )  # fmt: skip
 def horizon_short(discount: float, frames_per_agent_step: float | None = None) -> Fault | None:
     """A discount whose horizon, 1 / (1 - discount), is far shorter than rewards are delayed."""

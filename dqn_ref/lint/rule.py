@@ -43,8 +43,11 @@ class Rule:
     check: Check
 
     def missing(self, setup: Setup) -> tuple[str, ...]:
-        """Facts that it needs and that are unknown."""
-        return tuple(name for name in self.needs if getattr(setup, name) is None)
+        """Facts that it needs and that are unknown. One that needs none misses all that it uses while none is known."""
+        unknown = [name for name in (*self.needs, *self.uses) if getattr(setup, name) is None]
+        if not self.needs:
+            return self.uses if len(unknown) == len(self.uses) else ()
+        return tuple(name for name in unknown if name in self.needs)
 
     def look(self, setup: Setup) -> Finding | None:
         """What it finds. It must not be called while a fact is missing."""
