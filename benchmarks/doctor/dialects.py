@@ -169,8 +169,8 @@ _SB3_DEFAULTS = {
 _SB3_NAMES = frozenset(_SB3_DEFAULTS) | {
     "policy", "env", "env_id", "learning_starts", "n_timesteps", "total_timesteps", "n_envs", "frame_stack",
     "env_wrapper", "env_kwargs", "policy_kwargs", "n_eval_episodes", "max_grad_norm", "verbose", "seed", "device",
-    "tensorboard_log", "replay_buffer_class", "replay_buffer_kwargs", "stats_window_size", "normalize", "vec_env_wrapper",
-    "callback", "n_steps", "_init_setup_model",
+    "tensorboard_log", "replay_buffer_class", "replay_buffer_kwargs", "stats_window_size", "normalize",
+    "vec_env_wrapper", "callback", "n_steps", "_init_setup_model",
 }  # fmt: skip
 
 
@@ -225,7 +225,7 @@ def _sb3_learning_rate(fields: Fields) -> float | None:
 
 
 def _sb3_update_rate(fields: Fields, envs: float) -> float | None:
-    """``train_freq`` counts steps of all environments at once: a number, or [number, "step"]; of episodes none knows."""
+    """``train_freq`` counts steps of all environments at once: a number, or [number, "step"]; else unknown."""
     period = fields.value("train_freq")
     if isinstance(period, list | tuple) and len(period) == 2:
         if period[1] != "step":

@@ -23,7 +23,7 @@ def target_not_behind(target_updates: float) -> Fault | None:
     """A target network that is copied after every update, or after a few: in effect there is none."""
     if target_updates <= 1:
         return Fault(
-            f"The target network is copied after every update (every {target_updates:g} updates).",
+            f"The target network is copied at every update: its period is {target_updates:.3g} updates.",
             "Each update moves the targets that it was aimed at, as if there were no target network: values may "
             "oscillate or run away. How much that costs depends on the game.",
         )

@@ -46,14 +46,15 @@ def _small_gradients(floor: float, outside: bool, reduction: str, batch: float) 
 
 @rule(
     "warning",
+    optimizer="rmsprop",
     reference="0.01 under the root: the step of a small gradient is 10 learning rates times the gradient",
     source="code (NeuralQLearner.lua); torch.optim.RMSprop adds its eps to the root, so it is another optimiser",
 )
 def floor_outside_root(
-    optimizer: str, floor_outside_root: bool, min_squared_gradient: float, loss_reduction: str, batch_size: float
+    floor_outside_root: bool, min_squared_gradient: float, loss_reduction: str, batch_size: float
 ) -> Fault | None:
     """RMSProp's epsilon added to the root, not under it, so that small gradients make far larger steps."""
-    if optimizer != "rmsprop" or not floor_outside_root:
+    if not floor_outside_root:
         return None
     times = _small_gradients(min_squared_gradient, True, loss_reduction, batch_size) / SMALL_GRADIENTS
     if times < FAR:
@@ -66,14 +67,15 @@ def floor_outside_root(
 
 @rule(
     "warning",
+    optimizer="rmsprop",
     reference="gradients summed over the batch with 0.01; with a mean, 0.01 / 32**2",
     source="code: the gradient is summed. Dopamine takes the mean and 0.00001",
 )
 def mean_loss_floor(
-    optimizer: str, loss_reduction: str, floor_outside_root: bool, min_squared_gradient: float, batch_size: float
+    loss_reduction: str, floor_outside_root: bool, min_squared_gradient: float, batch_size: float
 ) -> Fault | None:
     """A mean over the batch with RMSProp's epsilon made for a sum, so that small gradients hardly move anything."""
-    if optimizer != "rmsprop" or loss_reduction != "mean" or floor_outside_root:
+    if loss_reduction != "mean" or floor_outside_root:
         return None
     times = SMALL_GRADIENTS / _small_gradients(min_squared_gradient, False, "mean", batch_size)
     if times < FAR:
@@ -87,15 +89,14 @@ def mean_loss_floor(
 
 @rule(
     "warning",
+    optimizer="rmsprop",
     reference="0.01 under the root",
     source="paper, Extended Data Table 1 (min squared gradient 0.01); the bar, 5 times the step, is ours",
 )
 def floor_far_off(
-    optimizer: str, min_squared_gradient: float, floor_outside_root: bool, loss_reduction: str, batch_size: float
+    min_squared_gradient: float, floor_outside_root: bool, loss_reduction: str, batch_size: float
 ) -> Fault | None:
     """RMSProp's epsilon far from the paper's."""
-    if optimizer != "rmsprop":
-        return None
     step = _small_gradients(min_squared_gradient, floor_outside_root, loss_reduction, batch_size) / SMALL_GRADIENTS
     ours = floor_outside_root if step > 1 else loss_reduction == "mean" and not floor_outside_root
     if ours or 1 / FAR < step < FAR:  # the two rules above say more of those
@@ -109,13 +110,14 @@ def floor_far_off(
 
 @rule(
     "error",
+    optimizer="rmsprop",
     reference="0.95 and 0.95",
     source="arithmetic (Cauchy and Schwarz): only with equal decays is the squared mean never above the mean square; "
     "a test of this project takes RMSProp to nan with 0.95 and 0.99",
 )
-def decays_differ(optimizer: str, gradient_decay: float, squared_gradient_decay: float) -> Fault | None:
+def decays_differ(gradient_decay: float, squared_gradient_decay: float) -> Fault | None:
     """Centred RMSProp whose two running means decay differently, so that its root may be that of a negative number."""
-    if optimizer != "rmsprop" or gradient_decay == squared_gradient_decay:
+    if gradient_decay == squared_gradient_decay:
         return None
     return Fault(
         f"RMSProp's gradient decays by {gradient_decay:g} and its square by {squared_gradient_decay:g}.",

@@ -40,10 +40,13 @@ class Rule:
     source: str  # why we believe that it hurts
     needs: tuple[str, ...]
     uses: tuple[str, ...]  # if known
+    optimizer: str | None  # whose rule it is: with another optimiser there is nothing to find
     check: Check
 
     def missing(self, setup: Setup) -> tuple[str, ...]:
         """Facts that it needs and that are unknown. One that needs none misses all that it uses while none is known."""
+        if self.optimizer and setup.optimizer != self.optimizer:
+            return () if setup.optimizer else ("optimizer",)
         unknown = [name for name in (*self.needs, *self.uses) if getattr(setup, name) is None]
         if not self.needs:
             return self.uses if len(unknown) == len(self.uses) else ()
@@ -51,6 +54,8 @@ class Rule:
 
     def look(self, setup: Setup) -> Finding | None:
         """What it finds. It must not be called while a fact is missing."""
+        if self.optimizer and setup.optimizer != self.optimizer:
+            return None
         fault = self.check(**{name: getattr(setup, name) for name in (*self.needs, *self.uses)})
         if fault is None:
             return None
@@ -59,7 +64,7 @@ class Rule:
         return Finding(self.id, severity, fault.what, fault.why, self.reference, self.source)
 
 
-def rule(*severities: Severity, reference: str, source: str) -> Callable[[Check], Rule]:
+def rule(*severities: Severity, reference: str, source: str, optimizer: str | None = None) -> Callable[[Check], Rule]:
     """Make a rule of its check: its id is the function's name, what it looks for is its docstring."""
 
     def made(check: Check) -> Rule:
@@ -72,6 +77,7 @@ def rule(*severities: Severity, reference: str, source: str) -> Callable[[Check]
             source=source,
             needs=tuple(each.name for each in arguments if each.default is each.empty),
             uses=tuple(each.name for each in arguments if each.default is not each.empty),
+            optimizer=optimizer,
             check=check,
         )
 
