@@ -82,6 +82,7 @@ def as_json(path: Path, found: Translated, looked: Looked) -> dict[str, Any]:
     """Everything that is printed, and the setup as it was understood; infinite: not clipped."""
     facts = {name: value for name, value in vars(found.setup).items() if value is not None}
     return {
+        "schema": 1,
         "config": str(path),
         "dialect": found.dialect,
         "setup": {name: "infinite" if value == float("inf") else value for name, value in facts.items()},

@@ -17,18 +17,8 @@ from dqn_ref.lint.setup import Setup
 RULES: tuple[Rule, ...] = (*budget.RULES, *playing.RULES, *learning.RULES, *optimiser.RULES)
 
 __all__ = [
-    "RULES",
-    "SEVERITIES",
-    "Finding",
-    "Looked",
-    "Rule",
-    "Setup",
-    "Severity",
-    "lint",
-    "rules_table",
-    "warnings",
-    "words",
-]
+    "RULES", "SEVERITIES", "Finding", "Looked", "Rule", "Setup", "Severity", "lint", "rules_table", "warnings", "words",
+]  # fmt: skip
 
 
 def lint(setup: Setup) -> Looked:
