@@ -271,7 +271,7 @@ def test_json_holds_everything(write, capsys):
 
 
 def test_a_run_is_judged_by_its_own_record(tmp_path, capsys):
-    folder = write_run(tmp_path / "run", "breakout", 0, [1.0], config=CI.config)
+    folder = write_run(tmp_path / "run", "breakout", 0, score=1.0, config=CI.config)
     assert main(["lint", str(folder)]) == 0
     assert main(["lint", str(folder / "run.json")]) == 0
     printed = capsys.readouterr().out
@@ -281,7 +281,7 @@ def test_a_run_is_judged_by_its_own_record(tmp_path, capsys):
 
 
 def test_memory_is_that_of_the_machine_that_made_the_run(tmp_path):
-    folder = write_run(tmp_path / "run", "breakout", 0, [1.0], config=CI.config)
+    folder = write_run(tmp_path / "run", "breakout", 0, score=1.0, config=CI.config)
     run = json.loads((folder / "run.json").read_text())
     run["provenance"]["machine"]["memory_bytes"] = 20_000_000
     (folder / "run.json").write_text(json.dumps(run))

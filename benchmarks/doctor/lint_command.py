@@ -72,9 +72,9 @@ def _read(path: Path, dialect: str | None) -> tuple[str, Translated]:
 def _recorded_memory(provenance: Any) -> int | None:
     """Of the device that held the run's replay, if the record says it."""
     try:
-        gpu = provenance["torch"]["gpu"]
-        return int((gpu or provenance["machine"])["memory_bytes"])
-    except (KeyError, TypeError, ValueError):
+        holder = provenance["torch"].get("gpu") or provenance["machine"]
+        return int(holder["memory_bytes"])
+    except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
 
