@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dqn_ref.config import CI, NATURE, PROTOCOLS, DQNConfig, UserError
-from dqn_ref.lint import RULES, SEVERITIES, Setup, lint, rules_table, warnings, words
+from dqn_ref.lint import RULES, SEVERITIES, Setup, lint, rules_table, warning_lines, warnings_of
 from dqn_ref.lint.setup import FACTS
 from dqn_ref.optimizer import RMSProp
 
@@ -92,7 +92,8 @@ FAULTS = [
     ("frames-seen", "hint", {"frames_per_state": 2}),
     ("network", "warning", {"network": "flat_mlp"}),
     ("network", "hint", {"network": "half_width"}),
-    ("warm-up-outlasts-run", "error", {"replay_start_agent_steps": 50_000_000, "replay_capacity": 60_000_000, "memory_bytes": 10**12}),
+    ("warm-up-outlasts-run", "error", {"replay_start_agent_steps": 50_000_000, "replay_capacity": 60_000_000,
+                                       "memory_bytes": 10**12}),
     ("warm-up-above-replay", "warning", {"replay_capacity": 500_000, "replay_start_agent_steps": 500_001}),
     ("warm-up-short", "hint", {"replay_start_agent_steps": 32}),
     ("replay-tiny", "warning", {"replay_capacity": 1_000, "replay_start_agent_steps": 1_000}),
@@ -284,7 +285,7 @@ def test_nature_gets_no_finding_at_all():
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=lambda protocol: protocol.name)
 def test_no_protocol_gets_more_than_a_hint_on_its_budget(protocol):
     assert found(Setup.of(protocol.config)).items() <= {("budget-small", "hint")}
-    assert warnings(protocol.config) == ()
+    assert warnings_of(protocol.config) == ()
 
 
 @pytest.mark.parametrize(
@@ -295,7 +296,7 @@ def test_no_protocol_gets_more_than_a_hint_on_its_budget(protocol):
     ids=str,
 )  # fmt: skip
 def test_a_healthy_variant_gets_hints_at_most(changes):
-    assert warnings(dataclasses.replace(NATURE.config, **changes)) == ()
+    assert warnings_of(dataclasses.replace(NATURE.config, **changes)) == ()
 
 
 @pytest.mark.parametrize("setup", [DOPAMINE, DOPAMINE_ADAM], ids=["rmsprop", "adam"])
@@ -425,7 +426,7 @@ def test_nothing_clipped_is_infinite_in_our_fields():
 
 def test_a_line_for_each_warning():
     config = make_tiny_config(squared_gradient_decay=0.9, target_period_updates=1)
-    lines = words(warnings(config))
+    lines = warning_lines(config)
     assert [line.rpartition("lint: ")[2] for line in lines[:2]] == ["target-not-behind)", "decays-differ)"]
     assert all(line.startswith(("error: ", "warning: ")) and "\n" not in line for line in lines)
 

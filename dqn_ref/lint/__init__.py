@@ -7,8 +7,6 @@ input, nothing ever learnt). A *warning* is a value that plausibly stops learnin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from dqn_ref.config import DQNConfig
 from dqn_ref.lint import budget, learning, optimiser, playing
 from dqn_ref.lint.rule import SEVERITIES, Finding, Looked, Rule, Severity, look, table
@@ -17,7 +15,8 @@ from dqn_ref.lint.setup import Setup
 RULES: tuple[Rule, ...] = (*budget.RULES, *playing.RULES, *learning.RULES, *optimiser.RULES)
 
 __all__ = [
-    "RULES", "SEVERITIES", "Finding", "Looked", "Rule", "Setup", "Severity", "lint", "rules_table", "warnings", "words",
+    "RULES", "SEVERITIES", "Finding", "Looked", "Rule", "Setup", "Severity", "lint", "rules_table", "warning_lines",
+    "warnings_of",
 ]  # fmt: skip
 
 
@@ -31,11 +30,11 @@ def rules_table() -> str:
     return table(RULES)
 
 
-def warnings(config: DQNConfig) -> tuple[Finding, ...]:
+def warnings_of(config: DQNConfig) -> tuple[Finding, ...]:
     """Errors and warnings on a run of ours. Whether replay fits the device is checked when that is chosen."""
     return lint(Setup.of(config)).grave
 
 
-def words(findings: Iterable[Finding]) -> list[str]:
-    """A line for each, e.g. ``warning: Epsilon is still 0.9 when ... (lint: exploration-outlasts-run)``."""
-    return [f"{each.severity}: {each.what} {each.why} (lint: {each.rule})" for each in findings]
+def warning_lines(config: DQNConfig) -> list[str]:
+    """A line for each of those, e.g. ``warning: Epsilon is still 0.9 when ... (lint: exploration-outlasts-run)``."""
+    return [f"{each.severity}: {each.what} {each.why} (lint: {each.rule})" for each in warnings_of(config)]
