@@ -187,6 +187,20 @@ def test_ids_are_distinct():
         ("input-scale", {"input_divisor": 127.5}, {"input_divisor": 15}),
         ("rewards-not-clipped", {"reward_clip": 10.0}, {"reward_clip": 11.0}),
         ("warm-up-outlasts-run", {"replay_start_agent_steps": 49_999_999}, {"replay_start_agent_steps": 50_000_000}),
+        ("budget-small", {"total_agent_steps": 500_000}, {"total_agent_steps": 499_999}),
+        ("replay-tiny", {"replay_capacity": 9_999, "total_agent_steps": 99_990},
+         {"replay_capacity": 9_999, "total_agent_steps": 99_991}),
+        ("exploration-none", {"epsilon_start": 0.05, "epsilon_end": 0.05}, {"epsilon_start": 0.04, "epsilon_end": 0.0}),
+        ("exploration-outlasts-run", {"epsilon_span_agent_steps": 55_500_000},  # 49.95M / 55.5M = 0.9
+         {"epsilon_span_agent_steps": 55_500_001}),
+        ("exploration-ends-early", {"epsilon_span_agent_steps": 2_000, "total_agent_steps": 100_000},
+         {"epsilon_span_agent_steps": 1_999, "total_agent_steps": 100_000}),  # 500 updates
+        ("frame-skip-twice", {"emulator_frame_skip": 4, "wrapper_frame_skip": 1},
+         {"emulator_frame_skip": 2, "wrapper_frame_skip": 2}),
+        ("input-scale", {"input_divisor": 4096}, {"input_divisor": 4097}),
+        ("input-scale", {"input_divisor": 16}, {"input_divisor": 15.9}),
+        ("errors-not-clipped", {"error_clip": 10.0}, {"error_clip": 10.5}),
+        ("warm-up-above-replay", {"replay_start_agent_steps": 10**6}, {"replay_start_agent_steps": 10**6 + 1}),
         ("replay-memory", {"memory_bytes": 8_855_000_000}, {"memory_bytes": 8_854_999_999}),  # 7,084 MB / 0.8
     ],
     ids=lambda value: str(value),
@@ -242,6 +256,33 @@ def test_the_numbers_in_findings_by_hand():
         "units-mixed", epsilon_span_agent_steps=4_000_000
     )
     assert "a quarter of the paper's 10,000" in said("units-mixed", target_period_agent_steps=2_500)
+
+
+@pytest.mark.parametrize(
+    ("rule", "milder", "graver"),
+    [("target-outlasts-run", {"target_period_updates": 12_487_500}, {"target_period_updates": 12_487_501}),
+     ("horizon-short", {"discount": 0.81}, {"discount": 0.8}),
+     ("update-rate", {"updates_per_agent_step": 1.9}, {"updates_per_agent_step": 2.0}),
+     ("update-rate", {"updates_per_agent_step": 0.04}, {"updates_per_agent_step": 0.03125}),
+     ("batch-size", {"batch_size": 8}, {"batch_size": 7}),
+     ("batch-size", {"batch_size": 512}, {"batch_size": 513}),
+     ("action-repeat", {"frames_per_agent_step": 8}, {"frames_per_agent_step": 9}),
+     ("action-repeat", {"frames_per_agent_step": 2}, {"frames_per_agent_step": 1}),
+     ("sticky-actions", {"sticky_action_probability": 0.25}, {"sticky_action_probability": 0.26}),
+     ("replay-memory", {"memory_bytes": 7_084_000_000}, {"memory_bytes": 7_083_999_999}),
+     ("evaluation-episodes", {"evaluation_episodes": 2}, {"evaluation_episodes": 1})],
+    ids=str,
+)  # fmt: skip
+def test_a_finding_grows_graver_where_it_is_said_to(rule, milder, graver):
+    if rule == "target-outlasts-run":  # 49.95M agent steps have 12,487,500 updates
+        assert REFERENCE.total_updates == 12_487_500
+    severities = [found(dataclasses.replace(REFERENCE, **each))[rule] for each in (milder, graver)]
+    assert SEVERITIES.index(severities[1]) == SEVERITIES.index(severities[0]) - 1
+
+
+def test_stacks_in_replay_are_named_where_they_are_the_reason():
+    assert "because stacks of frames are kept" in said("replay-memory", bytes_per_transition=28_224, memory_bytes=1e9)
+    assert "stacks" not in said("replay-memory", memory_bytes=1e9)
 
 
 def test_the_grave_come_first():
