@@ -251,6 +251,10 @@ def test_the_numbers_in_findings_by_hand():
     )
     assert "sees 0 to 255" in said("input-scale", input_divisor=1.0)
     assert "copied 4 times" in said("target-outlasts-run", target_period_agent_steps=12_000_000)  # of 49.95M
+    assert "An update sees one transition." in said("batch-size", batch_size=1)
+    assert "not clipped, with RMSProp." in said("errors-not-clipped", error_clip=math.inf)
+    assert "clipped only at 100." in said("rewards-not-clipped", reward_clip=100)
+    assert "Rewards are not clipped." in said("rewards-not-clipped", reward_clip=math.inf)
     assert "25 times as rare" in said("update-rate", updates_per_agent_step=0.01)
     assert "4 times the paper's 1,000,000 agent steps, while the warm-up and the target period are exactly" in said(
         "units-mixed", epsilon_span_agent_steps=4_000_000
@@ -428,13 +432,13 @@ def test_no_setup_breaks_a_rule(facts):
 @pytest.mark.parametrize(
     ("facts", "words_of_it"),
     [({"discount": 1.5}, "discount must be a number, at least 0 and at most 1, got 1.5"),
-     ({"batch_size": 0}, "batch_size must be a number, above 0, got 0"),
-     ({"learning_rate": math.nan}, "learning_rate must be a number, above 0, got nan"),
+     ({"batch_size": 0}, "batch_size must be a number, above 0 and at most 1e+15, got 0"),
+     ({"learning_rate": math.nan}, "learning_rate must be a number, above 0 and at most 1e+15, got nan"),
      ({"learning_rate": "fast"}, "learning_rate must be a number"),
      ({"optimizer": "sgd"}, "optimizer must be one of rmsprop, adam, got 'sgd'"),
      ({"floor_outside_root": 1}, "floor_outside_root must be true or false, got 1"),
      ({"replay_capacity": True}, "replay_capacity must be a number, above 0, got True"),
-     ({"replay_capacity": math.inf}, "replay_capacity must be a number, above 0, got inf")],
+     ({"replay_capacity": math.inf}, "replay_capacity must be a number, above 0 and at most 1e+15, got inf")],
     ids=str,
 )  # fmt: skip
 def test_an_impossible_fact_is_the_users_mistake(facts, words_of_it):

@@ -3,15 +3,19 @@
 import json
 import math
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
 from conftest import make_tiny_config
 from fake_runs import write_run
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from benchmarks.__main__ import main
 from benchmarks.doctor.config_files import read_fields
 from benchmarks.doctor.dialects import DIALECTS, translate
+from benchmarks.doctor.lint_command import as_json
 from dqn_ref.__main__ import main as dqn_ref_main
 from dqn_ref.config import CI, NATURE, UserError
 from dqn_ref.lint import RULES, Setup, lint
@@ -289,6 +293,27 @@ def test_memory_is_that_of_the_machine_that_made_the_run(tmp_path):
     run["provenance"]["torch"]["gpu"] = {"memory_bytes": 10**9}
     (folder / "run.json").write_text(json.dumps(run))
     assert main(["lint", str(folder)]) == 0
+
+
+_ANYTHING = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.sampled_from([10**400, -(10**400)]), st.floats(allow_subnormal=False),
+    st.text(max_size=5),
+    st.sampled_from(["lin_", "lin_x", "1e400", "AtariWrapper", "ALE/Pong-v5", "dict(", [4, "step"], [0, "step"], [],
+                     ["AtariWrapper"], [{"AtariWrapper": {"frame_skip": "x"}}], [{"AtariWrapper": None}], [{}],
+                     {"frameskip": 0}, {"frameskip": 10**400}, {"repeat_action_probability": 7}]),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_file_says_is_judged_or_refused(dialect, data):
+    given_fields = data.draw(st.dictionaries(st.sampled_from(sorted(dialect.names)), _ANYTHING, min_size=1, max_size=6))
+    try:
+        found = translate(Path("c.json"), data.draw(st.sampled_from([None, "atari", "x"])), given_fields, dialect.name)
+    except UserError:
+        return
+    json.dumps(as_json(Path("c.json"), found, lint(found.setup)))
 
 
 def test_every_dialect_knows_its_own_defaults():

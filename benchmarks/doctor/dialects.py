@@ -116,13 +116,13 @@ def _our_facts(fields: Fields, section: str | None) -> dict[str, Any]:
 # ---------------------------------------------------------------------- environments of gymnasium
 
 
-def _emulator(env_id: str | None, options: Mapping[str, Any]) -> dict[str, float]:
+def _emulator(env_id: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
     """Frame skip and sticky actions of an Atari environment, as gymnasium makes it with ``options``.
 
     ale_py/registration.py: NoFrameskip plays frame by frame, ALE/...-v5 skips 4, Deterministic 4, the others 2 to 4,
     3 on average; ALE/...-v5 and ...-v0 are sticky, 0.25.
     """
-    found = dict[str, float]()
+    found = dict[str, Any]()
     plain = re.fullmatch(r"[A-Za-z0-9]+?(NoFrameskip|Deterministic)?-v([04])", env_id or "")
     if plain:
         found["emulator_frame_skip"] = {"NoFrameskip": 1.0, "Deterministic": 4.0}.get(plain[1], 3.0)
@@ -135,7 +135,7 @@ def _emulator(env_id: str | None, options: Mapping[str, Any]) -> dict[str, float
     ):
         value = options.get(option)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            found[fact] = float(value)
+            found[fact] = value
     return found
 
 

@@ -14,7 +14,8 @@ FRAMES_PER_SECOND = 60  # of the console
 STATE_BYTES = 4 * 84 * 84  # a state kept as it is, in bytes
 
 # What a number may be: lowest, whether that itself is excluded, highest. Others are 0 or above.
-_ABOVE_ZERO = (0.0, True, math.inf)
+MOST = 1e15  # of anything: far above all that makes sense, far below what overflows
+_ABOVE_ZERO = (0.0, True, MOST)
 _SHARE = (0.0, False, 1.0)
 _RANGES = {
     "discount": _SHARE, "gradient_decay": _SHARE, "squared_gradient_decay": _SHARE, "epsilon_start": _SHARE,
@@ -218,11 +219,11 @@ def _check(name: str, value: object) -> None:
         if value not in _WORDS[name]:
             raise UserError(f"{name} must be one of {', '.join(_WORDS[name])}, got {value!r}.")
     else:
-        low, excluded, high = _RANGES.get(name, _ABOVE_ZERO if name not in FACTS else (0.0, False, math.inf))
+        low, excluded, high = _RANGES.get(name, _ABOVE_ZERO if name not in FACTS else (0.0, False, MOST))
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if number and name in _MAY_BE_INFINITE and value == math.inf:
             return
-        if not (number and math.isfinite(value) and low <= value <= high and not (excluded and value == low)):  # type: ignore[arg-type, operator]
+        if not (number and low <= value <= high and not (excluded and value == low)):  # type: ignore[operator]
             wanted = f"above {low:g}" if excluded else f"at least {low:g}"
-            top = f" and at most {high:g}" if high < math.inf else ""
+            top = f" and at most {high:g}" if high < MOST or number else ""
             raise UserError(f"{name} must be a number, {wanted}{top}, got {value!r}.")
