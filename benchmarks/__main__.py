@@ -34,6 +34,7 @@ from benchmarks.baseline_commands import baseline_create, baseline_list, baselin
 from benchmarks.compare_command import compare
 from benchmarks.console import console, say
 from benchmarks.costs import Costs, costs_from, measure, runs_at_once
+from benchmarks.doctor.verdicts.command import Diagnose, diagnose_run
 from benchmarks.engines.local import end_with_parent
 from benchmarks.gates.calibrate_command import GateCalibrate, gate_calibrate
 from benchmarks.gates.score_command import GateScores, gate_scores
@@ -241,6 +242,7 @@ COMMANDS: Commands = {
     "plot": (Plot, plot),
     "report": (Report, make_report),
     "compare": (Compare, compare),
+    "diagnose": (Diagnose, diagnose_run),
     "random-play": (RandomPlay, random_play),
     "readme": (Readme, readme),
 }
