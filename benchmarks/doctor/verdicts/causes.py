@@ -94,12 +94,12 @@ CAUSES: tuple[Cause, ...] = (
     Cause(
         "learning-rate-too-low", "Updates are too small",
         (Sign("update_ratio", "largest", "update_ratio_low"),
-         Sign("q_mean", "moved", "values_moved")),
+         Sign("q_mean", "moved", "values_moved", only_without="update_ratio")),
         "Ten times the learning rate, nothing else changed: do held-out values move?",
         "Karpathy, CS231n notes (update over weight)",
         support=(Sign("td_error_ratio", "late", "td_error_ratio_stays"),),
         conditions=(Sign("returns_seen", "last", "returns_seen"),),
-        unless=("no-target-lag", "learning-not-begun", "numbers-broken", "blank-input"),
+        unless=("no-target-lag", "learning-not-begun", "numbers-broken", "blank-input", "sparse-reward"),
         leads_to=("errors-not-shrinking", "policy-collapse"),
     ),
     Cause(

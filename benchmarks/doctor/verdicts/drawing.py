@@ -10,15 +10,27 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullFormatter
 from numpy.typing import NDArray
 
 from benchmarks.doctor.verdicts.diagnosis import Diagnosis
 from benchmarks.doctor.verdicts.log import Log, Series
 from benchmarks.doctor.verdicts.quantities import horizon, setting
-from benchmarks.plots.style import GREY, PALETTE, SMALL, TEXT, WIDTH, frames_axis, look, panels, save_figure, styled
+from benchmarks.plots.style import (
+    GREY,
+    PALETTE,
+    SMALL,
+    TEXT,
+    WIDTH,
+    frames_axis,
+    look,
+    panels,
+    plain_number,
+    save_figure,
+    styled,
+)
 from benchmarks.plots.words import Entry, finish, shortened
-from benchmarks.store import making_folders
-from dqn_ref.config import format_frames
+from dqn_ref.config import UserError, format_frames
 
 CROSSED = PALETTE[3]
 MOST_POINTS = 400  # of a line; a log of a row per update would make a file of megabytes
@@ -54,8 +66,11 @@ def draw_evidence(diagnosis: Diagnosis, folder: Path) -> list[Path]:
     Raises:
         UserError: the folder cannot be written.
     """
-    with making_folders(folder):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
         return save_figure(evidence_figure(diagnosis), folder / "diagnosis")
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}. Choose another --plots.") from None
 
 
 @styled
@@ -85,7 +100,7 @@ def _caption(diagnosis: Diagnosis) -> list[str]:
     log = diagnosis.log
     found = [f"{each.cause.id} ({each.confidence})" for each in diagnosis.causes]
     return [
-        f"{log.program}, {log.game or 'game not known'}, {format_frames(log.frames_done)} frames; one run, no interval.",
+        f"{log.program}, {log.game or 'game not known'}, {format_frames(log.frames_done)} frames; one run.",
         f"Causes: {', '.join(found)}." if found else "No cause was found.",
         *log.notes,
     ]
@@ -132,6 +147,8 @@ def _draw(axis: Axes, panel: Panel, diagnosis: Diagnosis) -> None:
         drawn.append((name, line))
     if panel.log_scale and any(len(line.get_xdata()) for _, line in drawn):  # type: ignore[arg-type]
         axis.set_yscale("log")
+        axis.yaxis.set_major_formatter(FuncFormatter(plain_number))
+        axis.yaxis.set_minor_formatter(NullFormatter())
     if panel.names[0] == "q_max":
         _mark_bound(axis, log)
     for bar in _crossed_bars(diagnosis, panel.names):

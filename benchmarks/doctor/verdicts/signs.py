@@ -122,6 +122,8 @@ class Sign:
     """It is the condition itself, not a consequence: a target distance of zero *is* a target that does not lag."""
     of: str = ""
     """Signs of one kind are not independent: they count once. Default: the quantity."""
+    only_without: str = ""
+    """A metric that says it better: where the log has it, this sign is not read."""
 
     @property
     def kind(self) -> str:
@@ -134,6 +136,8 @@ class Sign:
 
     def read(self, log: Log) -> Evidence | None:
         """What it says of ``log``, which lacks nothing of it; None where it does not apply."""
+        if self.only_without in log.series:
+            return None
         series = QUANTITIES[self.quantity].make(log)
         found = VIEWS[self.view][0](series) if len(series.values) else None
         if found is None or not np.isfinite(found[0]):
