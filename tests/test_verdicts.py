@@ -154,7 +154,7 @@ def test_every_sign_is_crossed_just_beyond_its_bar_and_not_just_before_it(cause,
         rows = values_for(sign, value)
         made = Series(np.arange(1, len(rows) + 1, dtype=np.int64) * 100, rows)
         monkeypatch.setitem(QUANTITIES, sign.quantity, replace(QUANTITIES[sign.quantity], make=lambda _, s=made: s))
-        read = sign.read(healthy())
+        read = replace(sign, only_without="").read(healthy())
         assert read is not None
         assert read.value == pytest.approx(value, rel=1e-9, abs=1e-12)
         assert read.crossed is crossed
@@ -232,6 +232,13 @@ def test_every_symptom_is_explained_by_some_fault_and_says_how_to_separate_them(
 def test_what_only_matters_to_a_run_that_does_not_learn_is_not_raised_of_one_that_does():
     assert diagnose(healthy(epsilon=0.1)).causes == ()
     assert diagnose(flat(healthy(epsilon=0.1))).top == "exploration-too-short"
+
+
+def test_values_that_do_not_move_speak_only_where_the_size_of_updates_is_not_logged():
+    settled = flat(healthy(q_mean=1.0))
+    assert diagnose(settled).top != "learning-rate-too-low"
+    unknown = replace(settled, series={name: each for name, each in settled.series.items() if name != "update_ratio"})
+    assert diagnose(unknown).top == "learning-rate-too-low"
 
 
 def test_a_fault_is_found_in_a_run_that_learns_all_the_same():

@@ -223,9 +223,12 @@ def _frames_per_step(program: Names, env_id: str | None, path: Path) -> tuple[in
 
 def _game(path: Path, place: Path, env_id: str | None) -> str | None:
     """The game that the log or the names of its folders say; None if none does, or they say several."""
-    root = Path(os.path.abspath(path if path.is_dir() else path.parent))
+    path, place = Path(os.path.abspath(path)), Path(os.path.abspath(place))
+    if path.is_file() and not events.is_events(path):
+        place = path.with_suffix("")  # a table's own name may say it
+    root = path if path in place.parents else place.parent  # and that of the folder above, as in GAME/DQN_1
     try:
-        return named(root, Path(os.path.abspath(place)), declaration(path), env_id, seed=0).game
+        return named(root, place, declaration(path), env_id, seed=0).game
     except UserError:
         return None
 
