@@ -335,7 +335,7 @@ def test_a_log_of_returns_alone_names_for_each_cause_what_it_lacks():
     assert by_id["no-target-lag"][0] == ("target_distance", "update_ratio")
     assert by_id["values-diverge"] == (("q_max", "setting discount", "setting reward_clip"),)
     text = "\n".join(lines(found))
-    assert "cannot look for values-diverge: the log has no q_max and setting discount and setting reward_clip" in text
+    assert "cannot look for values-diverge: the log has no q_max, setting discount, setting reward_clip" in text
     # from returns alone only rewards can be looked for
     assert {cause.id for cause in CAUSES} - set(by_id) == {"sparse-reward"}
 

@@ -49,7 +49,7 @@ class Unlooked:
 
     def words(self) -> str:
         """What the log lacks."""
-        return ", or no ".join(" and ".join(each) for each in self.lacks)
+        return "; nor, in its place, ".join(", ".join(each) for each in self.lacks)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from benchmarks.plots.style import (
     WIDTH,
     frames_axis,
     look,
+    number_axis,
     panels,
     plain_number,
     save_figure,
@@ -149,12 +150,19 @@ def _draw(axis: Axes, panel: Panel, diagnosis: Diagnosis) -> None:
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter(FuncFormatter(plain_number))
         axis.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        number_axis(axis.yaxis, ticks=4)
     if panel.names[0] == "q_max":
         _mark_bound(axis, log)
-    for bar in _crossed_bars(diagnosis, panel.names):
+    for name, bar in _crossed_bars(diagnosis, panel.names):
         axis.axhline(bar, color=CROSSED, linewidth=1.2, zorder=1)
+        axis.annotate(f"{name} {bar:g}", (0, bar), (2, 2), xycoords=("axes fraction", "data"),
+                      textcoords="offset points", size=SMALL, color=CROSSED)  # fmt: skip
     _finish_panel(axis, panel.title)
-    axis.legend([line for _, line in drawn], [name for name, _ in drawn], fontsize=SMALL, loc="best", handlelength=1.6)
+    axis.legend(
+        [line for _, line in drawn], [name for name, _ in drawn], fontsize=SMALL, loc="best", handlelength=1.6,
+        frameon=True, framealpha=0.75, edgecolor="none", borderpad=0.1, labelspacing=0.2,
+    )  # fmt: skip
 
 
 def _mark_bound(axis: Axes, log: Log) -> None:
@@ -164,11 +172,11 @@ def _mark_bound(axis: Axes, log: Log) -> None:
         axis.axhline(bound, color=GREY, linestyle=(0, (1, 1.2)), linewidth=1.2, zorder=1)
 
 
-def _crossed_bars(diagnosis: Diagnosis, names: Sequence[str]) -> list[float]:
-    """Bars of signs that read one of ``names`` as it is, and crossed; a growth or a spike has no height of its own."""
+def _crossed_bars(diagnosis: Diagnosis, names: Sequence[str]) -> list[tuple[str, float]]:
+    """Metric and height of bars that were crossed by one of ``names`` as it is; a growth or a spike has no height."""
     plain = ("late", "last", "largest", "smallest", "for long above", "for long below")
     return sorted({
-        evidence.bar.at
+        (evidence.sign.quantity.removeprefix("all_"), evidence.bar.at)
         for found in diagnosis.causes
         for evidence in found.evidence
         if evidence.sign.view in plain and evidence.sign.quantity.removeprefix("all_") in names
@@ -189,6 +197,7 @@ def _returns(axis: Axes, diagnosis: Diagnosis) -> None:
     axis.plot(frames, values, color=style.color, linewidth=1.6)
     if diagnosis.learning.random is not None:
         axis.axhline(diagnosis.learning.random, color=GREY, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
+    number_axis(axis.yaxis, ticks=4)
     _finish_panel(axis, "raw return of training episodes")
     if not len(values):
         axis.text(0.5, 0.5, "no returns in the log", ha="center", va="center", size=SMALL, transform=axis.transAxes)
