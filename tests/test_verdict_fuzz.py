@@ -119,7 +119,8 @@ def test_every_beginning_of_a_right_file(name):
 
 # ---------------------------------------------------------------------- logs of any numbers
 
-numbers = st.floats(allow_subnormal=False) | st.sampled_from([0.0, 1.0, -1.0, 1e300, -1e300, 1e-300, float("nan"), float("inf")])
+SPECIAL = [0.0, 1.0, -1.0, 1e300, -1e300, 1e-300, float("nan"), float("inf")]
+numbers = st.floats(allow_subnormal=False) | st.sampled_from(SPECIAL)
 
 
 @st.composite
