@@ -80,7 +80,7 @@ def _own_episodes(record: RunRecord) -> Episodes:
     columns = {}
     for name in ("frame", "raw_return", "length_frames", "clipped_return", "lives_lost"):
         # lives_lost: records of older versions lack it
-        values = [float(row[name]) for row in rows] if all(name in row for row in rows) else []
+        values = [float(row[name]) for row in rows] if all(row.get(name) is not None for row in rows) else []
         columns[name] = np.array(values, np.float64)
         if (np.abs(columns[name]) > MOST).any():
             raise UserError(f"{record.folder / 'episodes.csv'} is broken: {name} is beyond all measure.")
