@@ -17,6 +17,7 @@ WITHOUT_TORCH = [
     *(path for path in AGENT if path.name in ("config.py", "records.py", "seeds.py")),
     *(path for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.name in SUITE),
     *sorted((ROOT / "benchmarks" / "plots").glob("*.py")),
+    *(ROOT / "benchmarks" / "failures" / name for name in ("drawings.py", "table.py")),  # and all that they import
 ]
 NUMPY_OWNED = {"Generator", "default_rng", "SeedSequence", "PCG64"}
 TORCH_DRAWS = {

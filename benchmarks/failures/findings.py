@@ -81,8 +81,9 @@ def scores_of(runs: Sequence[Run]) -> NDArray[np.float64]:
 
 
 def groups(store: Store) -> list[str]:
-    """Groups that have runs."""
-    return sorted(path.parent.name for path in (store.root / "failures").glob(f"*/{REFERENCE.name}"))
+    """Groups in which a run of the reference is finished."""
+    paths = (store.root / "failures").glob(f"*/{REFERENCE.name}/*-s*/evaluation.json")  # written when a run is finished
+    return sorted({path.parts[-4] for path in paths})
 
 
 def find(store: Store, group: str, games: Sequence[str] = (), variants: Sequence[Variant] = ()) -> Findings:

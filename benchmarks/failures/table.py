@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.failures.effects import CONFIDENCE, LEARNT_MARGIN, LEVEL, POWER, Learnt, Verdict
 from benchmarks.failures.findings import Findings, Row, Run, find, groups, scores_of
-from benchmarks.failures.variants import ALIASES, CLAIMS
+from benchmarks.failures.variants import ALIASES, CLAIMS, REFERENCE, VARIANTS
 from benchmarks.store import Store
 from dqn_ref.config import format_frames
 from dqn_ref.provenance import machine_words
@@ -24,7 +24,9 @@ VIEW_HEADER = (
     "variant", "game", "of what was learnt", "p", "two-sided", "lowest possible", "drop that shows",
     "training: reference", "variant's",
 )  # fmt: skip
-LEFT = {"claim", "variant", "game", "verdict", "learnt", "seeds"}
+LEFT = {
+    "claim", "variant", "game", "verdict", "learnt", "seeds", "source", "what is changed, and why it should hurt",
+}  # fmt: skip
 
 
 def table_rows(found: Findings) -> list[tuple[str, ...]]:
@@ -143,11 +145,29 @@ def made_by(runs: Sequence[Run]) -> str:
     return f"{len(runs)} runs, made by {'; '.join(machines)}, source {', '.join(sources)}."
 
 
-def markdown_of_all(store: Store) -> str:
-    """Every group that has runs, a section each, for the documentation."""
-    if not groups(store):
-        return "No run is stored yet: `tox -e bench-failures` makes the first.\n"
-    return "\n".join(f"### `{group}`\n\n{markdown(find(store, group))}" for group in groups(store))
+def markdown_of_all(store: Store, images: str) -> str:
+    """Every group that has runs, a section each, for the documentation; drawings lie under ``images``."""
+    parts = list[str]()
+    for group in groups(store):
+        found = find(store, group)
+        parts.append(f"### `{group}`\n\n{markdown(found)}")
+        for each in found.learnt:
+            kinds = ["scores", "curves"] if any(row.game == each.game for row in found.rows) else ["scores"]
+            parts += [f"![{kind} of {each.game}]({images}/failures-{group}/{kind}-{each.game}.png)\n" for kind in kinds]
+    return "\n".join(parts) or "No run is stored yet: `tox -e bench-failures` makes the first.\n"
+
+
+def markdown_of_variants() -> str:
+    """Every variant: what it changes, why that should hurt, and whose claim it is."""
+    rows = [
+        (f"`{variant.name}`", variant.claim, variant.says, variant.source)
+        for variant in VARIANTS.values()
+        if variant is not REFERENCE
+    ]
+    claims = [f"- {claim}: {words}" for claim, words in CLAIMS.items() if claim != REFERENCE.claim]
+    others = [f"- `{other}` is `{name}`: {reason}." for other, (name, reason) in ALIASES.items()]
+    table = _markdown_table(("variant", "claim", "what is changed, and why it should hurt", "source"), rows)
+    return "\n".join([*claims, *others]) + f"\n\n{table}\n"
 
 
 def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
