@@ -12,6 +12,7 @@ from benchmarks.failures.effects import (
     LEVEL,
     Learnt,
     Verdict,
+    deciding_reference_seeds,
     detectable,
     effect,
     judge,
@@ -172,3 +173,10 @@ def test_the_smallest_detectable_drop_is_found_as_often_as_it_says():
 def test_what_so_few_seeds_can_never_show_is_infinite():
     assert detectable(3, 5, 1 / 56) == math.inf
     assert detectable(3, 5, 1 / 55) < math.inf
+
+
+def test_the_seeds_of_the_reference_that_can_decide_worked_by_hand():
+    assert deciding_reference_seeds(3, 5, 2) == 5  # 2 / 56
+    assert deciding_reference_seeds(3, 5, 3) == 6  # 3 / 56 is above .05, 3 / 84 below
+    assert deciding_reference_seeds(3, 5, 15) == 11  # 15 / 286 = .052, 15 / 364 = .041
+    assert deciding_reference_seeds(5, 1, 1) == 5  # four could not show that the game bears a verdict

@@ -18,6 +18,7 @@ WITHOUT_TORCH = [
     *(ROOT / "benchmarks" / "doctor" / f"{name}.py" for name in ("config_files", "dialects", "lint_command")),
     *(path for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.name in SUITE),
     *sorted((ROOT / "benchmarks" / "plots").glob("*.py")),
+    *(ROOT / "benchmarks" / "failures" / name for name in ("drawings.py", "table.py")),  # and all that they import
 ]
 NUMPY_OWNED = {"Generator", "default_rng", "SeedSequence", "PCG64"}
 TORCH_DRAWS = {
