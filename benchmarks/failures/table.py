@@ -63,7 +63,7 @@ def learnt_word(each: Learnt) -> str:
 
 
 def view_rows(found: Findings) -> list[tuple[str, ...]]:
-    """A row per variant and game: the effect in other units, what so few seeds can show, and the evaluation of the last networks."""
+    """A row per variant and game: the effect in other units, what so few seeds can show, and the evaluation."""
     rows = list[tuple[str, ...]]()
     for row in found.rows:
         result, effect = row.judged, row.judged.effect
