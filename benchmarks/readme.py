@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks import baselines
 from benchmarks.costs import format_seconds
+from benchmarks.doctor.verdicts.tables import bars_markdown, causes_markdown
 from benchmarks.failures.drawings import draw_groups
 from benchmarks.failures.table import markdown_of_all, markdown_of_variants
 from benchmarks.gates.calibration import TABLES as GATE_TABLES
@@ -41,6 +42,7 @@ PAGES = (
     Path("docs/fidelity.md"),
     Path("docs/speed.md"),
     Path("docs/gates.md"),
+    Path("docs/diagnose.md"),
     Path("docs/failures.md"),
 )
 IMAGES = Path("docs/images")
@@ -198,6 +200,8 @@ PARTS: dict[str, Callable[[Store], str]] = {
     "random-play": _random_play,
     "speed-gate": _speed_gate,
     "mutants": _mutants,
+    "verdict-causes": lambda store: causes_markdown(),
+    "verdict-bars": lambda store: bars_markdown(),
     "failure-variants": lambda store: markdown_of_variants(),
     "failures": lambda store: markdown_of_all(store, "images"),
     **{name: _gate(table) for name, table in GATE_TABLES.items()},
