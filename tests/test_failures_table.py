@@ -56,7 +56,7 @@ def test_the_rows_worked_by_hand(two):
         ("C8", "lr-x10", "road_runner", "3 v 5", "1,080", "1,017", "-63.3 (-700 to +600)", "0.411", "no effect here"),
     ]  # fmt: skip
     assert table.learnt_rows(found) == [
-        ("road_runner", "5", "11.5", "168", "1,080", "0.031", "yes", "not recorded")
+        ("road_runner", "5", "11.5", "168", "1,080", "0.031", "yes", "0.00%")
     ]  # fmt: skip
     first = table.view_rows(found)[0]
     # -1,030 of 1,080 less 11.5; 1/56 and twice it; returns of the episode at 12.8k of 16k frames are the score + 4

@@ -109,9 +109,7 @@ def notes(found: Findings) -> list[str]:
     )
     for row in found.rows:
         if row.unchanged:
-            lines.append(
-                f"{row.variant.name} on {row.game}: the very episodes of the reference; it changes nothing here."
-            )
+            lines.append(f"{row.variant.name} on {row.game}: the reference's own episodes; it changes nothing here.")
     names = {row.variant.name for row in found.rows}
     lines += [f"{other} is {name}: {reason}." for other, (name, reason) in ALIASES.items() if name in names]
     if found.unfinished:
