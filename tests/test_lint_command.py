@@ -16,9 +16,10 @@ from benchmarks.__main__ import main
 from benchmarks.doctor.config_files import read_fields
 from benchmarks.doctor.dialects import DIALECTS, translate
 from benchmarks.doctor.lint_command import as_json
+from benchmarks.failures.variants import VARIANTS
 from dqn_ref.__main__ import main as dqn_ref_main
-from dqn_ref.config import CI, NATURE, UserError
-from dqn_ref.lint import RULES, Setup, lint
+from dqn_ref.config import CI, NATURE, PROTOCOLS, UserError
+from dqn_ref.lint import RULES, Setup, lint, warnings_of
 from dqn_ref.records import RunRecord
 
 ZOO = {  # RL Zoo, hyperparams/dqn.yml, its section atari
@@ -151,6 +152,29 @@ def test_an_optimiser_of_ones_own_is_unknown(write):
 )  # fmt: skip
 def test_what_is_changed_in_cleanrls_arguments_is_what_is_found(findings, changes, rule):
     assert rule in findings(CLEANRL | changes)
+
+
+# ---------------------------------------------------------------------- variants of the failures suite
+
+SEEN = {  # on the protocol early; all others get hints at most
+    "flat-mlp": {"network"}, "single-frame": {"frames-seen"}, "no-target-network": {"target-not-behind"},
+    "no-replay": {"replay-tiny", "warm-up-above-replay"}, "tiny-replay": {"replay-tiny", "warm-up-above-replay"},
+    "fast-epsilon": {"exploration-ends-early"}, "slow-epsilon": {"exploration-outlasts-run"},
+    "no-exploration": {"exploration-none"}, "gamma-0.9": {"horizon-short"}, "gamma-0.5": {"horizon-short"},
+    "lr-x10": {"learning-rate"}, "lr-div10": {"learning-rate"}, "rmsprop-eps-outside": {"floor-outside-root"},
+    "no-reward-clip": {"rewards-not-clipped"}, "unscaled-input": {"input-scale"},
+    "article-bare": {"replay-tiny", "exploration-none", "target-not-behind", "frames-seen", "network", "batch-size",
+                     "learning-rate"},
+    "article-replay-target": {"target-not-behind", "warm-up-above-replay", "replay-tiny", "exploration-ends-early",
+                              "update-rate", "learning-rate"},
+    "article-epsilon": {"exploration-outlasts-run"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=lambda variant: variant.name)
+def test_a_variant_is_seen_as_what_it_is(variant):
+    config = variant.of(PROTOCOLS["early"].config)
+    assert {finding.rule for finding in warnings_of(config)} == SEEN.get(variant.name, set())
 
 
 # ---------------------------------------------------------------------- our names

@@ -36,12 +36,6 @@ _WORDS = {
 }
 
 
-# What our agent does and DQNConfig has no field for.
-_FIXED: dict[str, Any] = {
-    "network": "nature", "frames_per_state": 4, "input_divisor": 255.0, "reward_clip": 1.0, "optimizer": "rmsprop",
-}  # fmt: skip
-
-
 @dataclass(frozen=True)
 class Setup:
     """The facts that rules look at. None means unknown, and a rule on an unknown fact is silent.
@@ -171,7 +165,7 @@ class Setup:
     @classmethod
     def of(cls, config: DQNConfig, memory_bytes: int | None = None) -> Setup:
         """The setup that our own agent makes of ``config``."""
-        setup = cls.of_fields({**_FIXED, **dataclasses.asdict(config)})
+        setup = cls.of_fields(dataclasses.asdict(config))
         return dataclasses.replace(
             setup,
             emulator_frame_skip=1,
