@@ -53,7 +53,7 @@ SHOWN = {
         )
     ),
     "learning-rate-too-low": flat(
-        healthy(update_ratio=1e-6, td_error_ratio=0.99, q_mean=0.1 + 1e-4 * done, target_distance=1e-3)
+        healthy(update_ratio=1e-6, td_error_ratio=0.99, q_mean=0.1 + 1e-5 * done, target_distance=1e-3)
     ),
     "unclipped-errors": flat(healthy(gradient_norm=spiked(5.0, 100), loss=spiked(0.4, 50))),
     # a full ring of 1,000: mean age 500; of 500 states drawn, 1000 (1 - (1 - 1/1000)**500) / 500 are distinct
@@ -71,9 +71,9 @@ SHOWN = {
     "horizon-too-short": with_settings(flat(healthy(q_mean=0.2 * np.minimum(1, 3 * done))), discount=0.9),
     "values-diverge": flat(healthy(q_max=200 * done, q_mean=1 + 150 * done**2)),
     "overestimation": flat(healthy(q_start=1 + 20 * done, start_return=1.0)),
-    "errors-not-shrinking": flat(healthy(td_error_ratio=1.2)),
+    "errors-not-shrinking": flat(healthy(td_error_ratio=1.5)),
     "policy-collapse": flat(healthy(top_action_share=1.0, action_entropy=0.0)),
-    "dead-units": flat(healthy(dormant_hidden=0.1 + 0.85 * done, dormant_conv3=0.9)),
+    "dead-units": flat(healthy(dormant_hidden=0.1 + 0.89 * done, dormant_conv3=0.99)),
 }
 
 

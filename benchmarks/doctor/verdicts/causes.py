@@ -97,7 +97,6 @@ CAUSES: tuple[Cause, ...] = (
          Sign("q_mean", "moved", "values_moved", only_without="update_ratio")),
         "Ten times the learning rate, nothing else changed: do held-out values move?",
         "Karpathy, CS231n notes (update over weight)",
-        support=(Sign("td_error_ratio", "late", "td_error_ratio_stays"),),
         conditions=(Sign("returns_seen", "last", "returns_seen"),),
         unless=("no-target-lag", "learning-not-begun", "numbers-broken", "blank-input", "sparse-reward"),
         leads_to=("errors-not-shrinking", "policy-collapse"),
@@ -118,8 +117,7 @@ CAUSES: tuple[Cause, ...] = (
         "Mnih et al. 2015, Extended Data Table 3; Zhang & Sutton 2017; Fedus et al. 2020",
         conditions=(Sign("replay_fill", "last", "replay_full"),),
         support=(Sign("unique_state_share", "late", "unique_states_low", of="replay"),
-                 Sign("replay_episodes", "late", "replay_episodes_few", of="replay"),
-                 Sign("policy_churn", "late", "policy_churn_high")),
+                 Sign("replay_episodes", "late", "replay_episodes_few", of="replay"),),
         leads_to=("overestimation", "policy-collapse", "values-diverge", "errors-not-shrinking"),
     ),
     Cause(

@@ -142,7 +142,10 @@ def _epsilon_rest(log: Log) -> int | None:
 
 def _epsilon_share(log: Log) -> Series:
     rest = _epsilon_rest(log)
-    return NOTHING if rest is None or not log.frames_done else _at_end(log, rest / log.frames_done)
+    if rest is None or not log.frames_done:
+        return NOTHING
+    warm_up = setting(log, "replay_start_agent_steps") * setting(log, "frames_per_agent_step")
+    return _at_end(log, max(0.0, rest - (0.0 if np.isnan(warm_up) else warm_up)) / log.frames_done)
 
 
 def _epsilon_frames(log: Log) -> Series:
@@ -294,7 +297,9 @@ QUANTITIES: Mapping[str, Quantity] = {
         _scaled("start_return", horizon, formula=_bound_ratio),
     ),
     "raw_over_clipped": Quantity("raw over clipped returns", ("episodes.clipped",), (), _raw_over_clipped),
-    "epsilon_rest_share": Quantity("share of the frames after which epsilon rests", ("epsilon",), (), _epsilon_share),
+    "epsilon_rest_share": Quantity(
+        "share of the frames, less the warm-up, after which epsilon rests", ("epsilon",), (), _epsilon_share,
+    ),
     "epsilon_rest_frames": Quantity("frames after which epsilon rests", ("epsilon",), (), _epsilon_frames),
     "training_done": Quantity("share of the planned frames that are done", (), ("total_frames",), _training_done),
     "input_range": Quantity(
