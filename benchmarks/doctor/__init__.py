@@ -1,0 +1,1 @@
+"""The doctor: why does a DQN not learn?"""
