@@ -34,6 +34,7 @@ from benchmarks.baseline_commands import baseline_create, baseline_list, baselin
 from benchmarks.compare_command import compare
 from benchmarks.console import console, say
 from benchmarks.costs import Costs, costs_from, measure, runs_at_once
+from benchmarks.doctor.probes.command import Probe, probe
 from benchmarks.engines.local import end_with_parent
 from benchmarks.gates.calibrate_command import GateCalibrate, gate_calibrate
 from benchmarks.gates.score_command import GateScores, gate_scores
@@ -243,6 +244,7 @@ COMMANDS: Commands = {
     "compare": (Compare, compare),
     "random-play": (RandomPlay, random_play),
     "readme": (Readme, readme),
+    "probe": (Probe, probe),
 }
 GROUPS: dict[str, Commands] = {  # commands of two words
     "baseline": {

@@ -222,54 +222,46 @@ class FaintDifference(TwoContexts):
         return grid
 
 
-class LateCost(Environment):
-    """Stop now and pay .5, or go on and pay 1 after ten agent steps. Only a far-sighted agent stops.
+class Corridor(Environment):
+    """Six agent steps along a corridor, unpaid, and then 1: what it is worth at its start is the discount's doing."""
 
-    Both are costs, so that an agent that begins with values near 0 tries both, whether it explores or not.
-    """
-
-    num_actions = 2
-    shape = (3, 4)
-    now, late, delay = -0.5, -1.0, 10
-
-    def __init__(self, rng: np.random.Generator, agent_steps: int) -> None:
-        super().__init__(rng, agent_steps)
-        self.stop = int(rng.integers(self.num_actions))
+    shape = (2, 4)
+    length = 6
 
     def reset(self) -> Grid:
         self.place = 0
         return self.lit(0)
 
     def step(self, action: int) -> Step:
-        if self.place == 0 and action == self.stop:
-            return Step(self.lit(), self.now, terminated=True)
-        if self.place == self.delay:
-            return Step(self.lit(), self.late, terminated=True)
+        if self.place == self.length:
+            return Step(self.lit(), 1.0, terminated=True)
         self.place += 1
         return Step(self.lit(self.place), 0.0)
 
 
 class DeepSea(Environment):
-    """bsuite's deep sea (Osband et al. 2020): a treasure that only moving right all the way down finds.
+    """A small deep sea (Osband et al. 2020): a treasure that only moving right all the way down finds.
 
-    Each move right costs a little, so an agent that never explores learns to move left. Which action moves
-    right is drawn for each cell, so that one habit does not solve it.
+    Each move right costs something, so an agent that does not explore learns to move left. No agent is lucky: the
+    action that it tries first in a cell is the one that moves left there.
     """
 
     num_actions = 2
-    depth = 4
-    shape = (4, 4)
-    cost = 0.05
+    depth = 3
+    shape = (3, 3)
+    cost = 0.1
 
     def __init__(self, rng: np.random.Generator, agent_steps: int) -> None:
         super().__init__(rng, agent_steps)
-        self.right = rng.integers(2, size=self.shape)
+        self.right = np.full(self.shape, -1)  # of each cell; -1: not yet decided
 
     def reset(self) -> Grid:
         self.row = self.column = 0
         return self.lit(0)
 
     def step(self, action: int) -> Step:
+        if self.right[self.row, self.column] < 0:
+            self.right[self.row, self.column] = 1 - action
         moves_right = action == self.right[self.row, self.column]
         treasure = moves_right and self.row == self.column == self.depth - 1
         self.row += 1

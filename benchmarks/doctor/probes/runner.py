@@ -121,3 +121,29 @@ def play(subject: Subject, environment: Environment, stack: Stack, agent_steps: 
         yield done
         if step.terminated or step.truncated:
             grids = [environment.reset()]
+
+
+def verdict(results: Sequence[Result]) -> str:
+    """What the results say: the causes to look at first are the failed rungs that rest on no failed one."""
+    failed = [result for result in results if result.status == "failed"]
+    blind = [result.probe.id for result in results if result.status == "cannot look"]
+    lines = list[str]()
+    for result in failed:
+        if result.rests_on_failed:
+            continue
+        probe = result.probe
+        seeds = sum(probe.margin(number) < 0 for number in result.numbers)
+        worst = min(result.numbers, key=probe.margin)
+        lines += [
+            f"{probe.id} failed with {seeds} of {len(result.numbers)} seeds. It isolates: {probe.isolates}.",
+            f"  measured: {probe.quantity}: {worst:.3g}; passes: {probe.passes}",
+            *(f"  look at: {place}" for place in probe.where),
+        ]
+    resting = [result.probe.id for result in failed if result.rests_on_failed]
+    if resting:
+        lines.append(f"Failed too, but they rest on what failed before them; mend that first: {', '.join(resting)}.")
+    if blind:
+        lines.append(f"Cannot look without values(observation) -> [A]: {', '.join(blind)}.")
+    if not failed:
+        lines.append(f"{sum(result.status == 'passed' for result in results)} of {len(results)} probes passed.")
+    return "\n".join(lines)

@@ -26,7 +26,7 @@ def small_config(agent_steps: int) -> DQNConfig:
         batch_size=16,
         learning_rate=0.003,
         update_period_agent_steps=1,
-        target_period_agent_steps=agent_steps // 20,
+        target_period_agent_steps=agent_steps // 16,
         replay_capacity=agent_steps,
         replay_start_agent_steps=agent_steps // 10,
         epsilon_span_agent_steps=agent_steps // 2,
@@ -88,7 +88,10 @@ class SmallDQN:
     def learn(self) -> None:
         """An update, a copy to the target network, each if it is due."""
         config = self.config
-        if self.agent_step > config.replay_start_agent_steps and self.agent_step % config.update_period_agent_steps == 0:
+        if (
+            self.agent_step > config.replay_start_agent_steps
+            and self.agent_step % config.update_period_agent_steps == 0
+        ):
             self._update()
         if self.agent_step % config.target_period_agent_steps == 0:
             self.target_weights = [weight.copy() for weight in self.weights]
