@@ -36,6 +36,8 @@ from benchmarks.console import console, say
 from benchmarks.costs import Costs, costs_from, measure, runs_at_once
 from benchmarks.doctor.probes.command import Probe, probe
 from benchmarks.engines.local import end_with_parent
+from benchmarks.failures.arguments import FailuresPlan, FailuresPlot, FailuresRun, FailuresStatus, FailuresTable
+from benchmarks.failures.command import failures_plan, failures_plot, failures_run, failures_status, failures_table
 from benchmarks.gates.calibrate_command import GateCalibrate, gate_calibrate
 from benchmarks.gates.score_command import GateScores, gate_scores
 from benchmarks.gates.speed_command import SpeedBaseline, SpeedGate, gate_speed, speed_baseline
@@ -253,6 +255,13 @@ GROUPS: dict[str, Commands] = {  # commands of two words
         "create": (BaselineCreate, baseline_create),
         "promote": (BaselinePromote, baseline_promote),
     },
+    "failures": {
+        "run": (FailuresRun, failures_run),
+        "plan": (FailuresPlan, failures_plan),
+        "status": (FailuresStatus, failures_status),
+        "table": (FailuresTable, failures_table),
+        "plot": (FailuresPlot, failures_plot),
+    },
     "gate": {
         "scores": (GateScores, gate_scores),
         "speed": (SpeedGate, gate_speed),
@@ -261,6 +270,7 @@ GROUPS: dict[str, Commands] = {  # commands of two words
         "calibrate-speed": (CalibrateSpeed, calibrate_speed),
     },
 }
+IF_UNSAID = {"failures": "run"}  # the second word, where the first stands alone or before an option
 GATES = ("scores", "speed")  # answer by exit code: 0 pass, 1 fail, 2 inconclusive, 3 error
 DESCRIPTION = """The suite: runs a DQN on sets of Atari games and tells what its scores show.
 
@@ -268,7 +278,8 @@ DESCRIPTION = """The suite: runs a DQN on sets of Atari games and tells what its
   python -m benchmarks plan atari10                                         what it costs here
   python -m benchmarks bench atari10 --protocol nature --frames 10M --seeds 5   the paper's protocol
   python -m benchmarks gate scores | speed                                  did a change cost score or speed?
-  python -m benchmarks baseline list | show | create | promote              what gates compare with"""
+  python -m benchmarks baseline list | show | create | promote              what gates compare with
+  python -m benchmarks failures run | plan | status | table | plot          what keeps a DQN from learning"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -279,6 +290,8 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     group = words[0] if words and words[0] in GROUPS else None
     commands = GROUPS[group] if group else COMMANDS
+    if group in IF_UNSAID and (len(words) == 1 or (words[1].startswith("--") and words[1] != "--help")):
+        words = [words[0], IF_UNSAID[words[0]], *words[1:]]
     mistake = 3 if group == "gate" and len(words) > 1 and words[1] in GATES else 2
     try:
         command = tyro.extras.subcommand_cli_from_dict(

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -75,12 +75,16 @@ def costs_from(records: Sequence[RunRecord], at_once: int) -> Costs:
     )
 
 
-def measure(device: str, at_once: int, threads: int) -> Costs:
-    """Costs from short real runs, ``at_once`` side by side (about 20 seconds on two cores)."""
+def measure(device: str, at_once: int, threads: int, options: Mapping[str, str] | None = None) -> Costs:
+    """Costs from short real runs, ``at_once`` side by side (about 20 seconds on two cores).
+
+    Args:
+        options: of the agent's command line, by name, beside the protocol ``ci``.
+    """
     short = {
         "frames": "3k", "iteration-frames": "3k", "progress-frames": "1k", "replay-start-agent-steps": "250",
         "epsilon-span-agent-steps": "1", "evaluation-episodes": "1", "evaluation-max-frames": "400",
-        "heldout-states": "10",
+        "heldout-states": "10", **(options or {}),
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as temporary:
         group = Path(temporary)

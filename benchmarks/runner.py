@@ -16,7 +16,7 @@ from benchmarks.protocols import SuiteProtocol, suite_protocol
 from benchmarks.scores import run_score
 from benchmarks.store import Cell, Store, group_name
 from benchmarks.suites import suite_games
-from dqn_ref.config import DQNConfig, UserError
+from dqn_ref.config import DQNConfig, Protocol, UserError
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
 
@@ -76,14 +76,19 @@ class Matrix:
         return cells
 
     def _check(self, record: RunRecord) -> None:
-        expected: tuple[Any, ...] = (self.protocol.protocol.label(), {}, self.config)
-        got = (record.protocol, dict(record.overrides), record.config)
-        for what, wanted, found in zip(("protocol", "overrides", "configuration"), expected, got, strict=True):
-            if wanted != found:
-                raise UserError(
-                    f"{record.folder} was run with another {what} than {self.group} stands for. Got {found}, expected "
-                    f"{wanted}. Move it out of this folder; runs of different settings are never mixed."
-                )
+        check_setting(record, self.protocol.protocol, self.config, self.group)
+
+
+def check_setting(record: RunRecord, protocol: Protocol, config: DQNConfig, group: str) -> None:
+    """Raise UserError unless ``record`` is a run of ``config`` under ``protocol``, as its ``group`` stands for."""
+    expected: tuple[Any, ...] = (protocol.label(), protocol.overrides(config), config)
+    got = (record.protocol, dict(record.overrides), record.config)
+    for what, wanted, found in zip(("protocol", "overrides", "configuration"), expected, got, strict=True):
+        if wanted != found:
+            raise UserError(
+                f"{record.folder} was run with another {what} than {group} stands for. Got {found}, expected "
+                f"{wanted}. Move it out of this folder; runs of different settings are never mixed."
+            )
 
 
 def run_matrix(matrix: Matrix, store: Store, device: str, say: Callable[[str], None]) -> bool:
@@ -93,16 +98,10 @@ def run_matrix(matrix: Matrix, store: Store, device: str, say: Callable[[str], N
     """
     with store.exclusive(matrix.group):
         cells = matrix.cells(store)
-        missing = [cell for cell in cells if cell.status != "finished"]
+        missing = clear_missing(cells, store, say)
         if not missing:
             say(f"Nothing is missing: all {len(cells)} runs of {matrix.group} are finished.")
             return True
-        elsewhere = [cell.name for cell in missing if cell.status == "running"]
-        if elsewhere:
-            raise UserError(f"{', '.join(elsewhere)} are being run by another process. Wait for it, or stop it first.")
-        for cell in missing:
-            if aside := store.set_aside(cell):
-                say(f"{cell.name} was {cell.status}; kept as {aside.relative_to(store.root)}, started again.")
         at_once, threads = machine_share(matrix, device)
         say(f"{len(cells) - len(missing)} of {len(cells)} runs are finished; making {len(missing)}, {at_once} at once.")
         members = [cell.member for cell in missing]
@@ -118,17 +117,34 @@ def run_matrix(matrix: Matrix, store: Store, device: str, say: Callable[[str], N
             for games, seeds in populations(members, at_once if device == "cuda" else 1)
             for name in [Member(games[0], seeds[0]).name]
         ]
-        ended = list[Ended]()
-        start = time.monotonic()
-
-        def on_end(end: Ended) -> None:
-            ended.append(end)
-            rest = len(jobs) - len(ended)
-            left = f"; about {format_seconds((time.monotonic() - start) / len(ended) * rest)} left" if rest else ""
-            say(f"[{len(ended):>{len(str(len(jobs)))}}/{len(jobs)}] {_outcome(end)}{left}")
-
-        run_jobs(jobs, at_once=1 if device == "cuda" else at_once, threads=threads, device=device, on_end=on_end)
+        make(jobs, 1 if device == "cuda" else at_once, threads, device, say)
         return all(cell.status == "finished" for cell in matrix.cells(store))
+
+
+def clear_missing(cells: Sequence[Cell], store: Store, say: Callable[[str], None]) -> list[Cell]:
+    """The unfinished of ``cells``; what is left of attempts is set aside. Raises UserError: one is being run."""
+    missing = [cell for cell in cells if cell.status != "finished"]
+    elsewhere = [cell.name for cell in missing if cell.status == "running"]
+    if elsewhere:
+        raise UserError(f"{', '.join(elsewhere)} are being run by another process. Wait for it, or stop it first.")
+    for cell in missing:
+        if aside := store.set_aside(cell):
+            say(f"{cell.name} was {cell.status}; kept as {aside.relative_to(store.root)}, started again.")
+    return missing
+
+
+def make(jobs: Sequence[Job], at_once: int, threads: int, device: str, say: Callable[[str], None]) -> None:
+    """Run ``jobs`` in order, ``at_once`` side by side, and say how each ended and about how long the rest takes."""
+    ended = list[Ended]()
+    start = time.monotonic()
+
+    def on_end(end: Ended) -> None:
+        ended.append(end)
+        rest = len(jobs) - len(ended)
+        left = f"; about {format_seconds((time.monotonic() - start) / len(ended) * rest)} left" if rest else ""
+        say(f"[{len(ended):>{len(str(len(jobs)))}}/{len(jobs)}] {_outcome(end)}{left}")
+
+    run_jobs(jobs, at_once=at_once, threads=threads, device=device, on_end=on_end)
 
 
 def machine_share(matrix: Matrix, device: str) -> tuple[int, int]:

@@ -4,6 +4,7 @@ results/
   runs/PROTOCOL-FRAMES/GAME-sSEED/   records of this machine's runs (not in version control)
   runs/PROTOCOL-FRAMES/attempts/     runs that did not finish, kept
   runs/PROTOCOL-FRAMES/logs/         what the runs printed
+  failures/PROTOCOL-FRAMES/VARIANT/GAME-sSEED/   records of the failures suite, without weights in version control
   baselines/NAME/                    records that gates compare with, without weights; NAME is SUITE-PROTOCOL-FRAMES
   baselines/NAME.candidate/          created and not yet promoted
   baselines/NAME.until-TIME/         was compared with until then
@@ -69,6 +70,10 @@ class Store:
         """Folder of this machine's runs of a group."""
         return self.root / "runs" / group
 
+    def failures(self, group: str) -> Path:
+        """Folder of the failures suite's runs of a group; in it a folder a variant."""
+        return self.root / "failures" / group
+
     def plots(self, matrix: str) -> Path:
         """Folder of the drawings of a matrix, which is named by suite and group."""
         return self.root / "plots" / matrix
@@ -107,9 +112,13 @@ class Store:
         return cell.folder.rename(attempts / f"{cell.name}-{number}")
 
     @contextmanager
-    def exclusive(self, group: str) -> Iterator[None]:
-        """Hold a group's runs, so that two runners never start the same one. Raises UserError: held."""
-        folder = self.runs(group)
+    def exclusive(self, group: str, folder: Path | None = None) -> Iterator[None]:
+        """Hold a group's runs, so that two runners never start the same one. Raises UserError: held.
+
+        Args:
+            folder: where they are, if not among this machine's runs of suites.
+        """
+        folder = folder or self.runs(group)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock = (folder / ".lock").open("a+")

@@ -45,7 +45,7 @@ class Train:
     """Name of the game's ROM, e.g. breakout, ms_pacman. Several are trained side by side, a run each."""
     seed: tuple[int, ...] = (0,)
     """Seed of the run; every random stream is derived from it and the game. Several: a run of each game each."""
-    protocol: Literal["nature", "ci"] = "nature"
+    protocol: Literal["nature", "ci", "early"] = "nature"
     """Named set of hyperparameters that the defaults below come from."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes CUDA where there is one."""

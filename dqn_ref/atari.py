@@ -69,9 +69,10 @@ class Step:
     frame: Frames  # [P, 84, 84]
     final_frame: Frames  # [P, 84, 84]
     reward: NDArray[np.int64]  # [P] raw, summed over the 4 frames
-    terminal: NDArray[np.bool_]  # [P] game over or a life lost
+    terminal: NDArray[np.bool_]  # [P] game over or, if that is terminal, a life lost
     game_over: NDArray[np.bool_]  # [P]
     truncated: NDArray[np.bool_]  # [P] cut by the frame cap, the game was not over
+    life_lost: NDArray[np.bool_]  # [P] game over or a life lost, whether or not that is terminal
 
     @property
     def episode_ended(self) -> NDArray[np.bool_]:
@@ -181,14 +182,15 @@ class AtariStreams:
         self._episode_steps += 1
         truncated = ~game_over & (self._episode_steps >= self._max_episode_steps)
         # In the row of a finished game ``lives`` is already the next one's, but there game_over says it all.
-        terminal = game_over | (lives < self._lives) if self._life_loss_terminal else game_over.copy()
+        life_lost = game_over | (lives < self._lives)
+        terminal = life_lost.copy() if self._life_loss_terminal else game_over.copy()
         final_frame = frame
         if truncated.any():
             final_frame = frame.copy()
             self._restart(truncated, frame, lives)
         self._lives = lives
         self._episode_steps[game_over | truncated] = 0
-        return Step(frame, final_frame, reward, terminal, game_over, truncated)
+        return Step(frame, final_frame, reward, terminal, game_over, truncated, life_lost)
 
     def _restart(self, which: NDArray[np.bool_], frame: Frames, lives: NDArray[np.int64]) -> None:
         """Begin new episodes in the rows of ``which`` [P], and write what they show first."""

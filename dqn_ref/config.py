@@ -91,6 +91,8 @@ class DQNConfig:
     """A life lost in training is a terminal transition; the game goes on all the same. Code: yes."""
     history_padding: Literal["zeros", "first_frame"] = "zeros"
     """What a state shows before its episode's first frame. Code: zeros; the Baselines wrappers: that frame again."""
+    reward_clip: float | None = 1.0
+    """Rewards are learnt from clipped to plus and minus this; None: as they are. Paper, code: 1."""
 
     streams_per_member: int = 1
     """Emulators that play for one network, to save wall-clock time. The reference has one; more is a deviation."""
@@ -100,6 +102,14 @@ class DQNConfig:
     """Transitions kept, 7,084 bytes each. Paper, code: 1M most recent."""
     replay_start_agent_steps: int = 50_000
     """Agent steps of random play before the first update. Paper, code: 50,000."""
+
+    # ------------------------------------------------------------------ network
+    network: Literal["nature", "half_width", "flat_mlp"] = "nature"
+    """Paper, code: nature. Else one of half as many units in each layer, or 128 + 128 units without convolutions."""
+    frames_per_state: int = 4
+    """Newest frames that the network is shown, at most 4. Paper, code: 4."""
+    input_divisor: float = 255.0
+    """What the frames' bytes, 0 to 255, are divided by. Code: 255."""
 
     # ------------------------------------------------------------------ learning
     batch_size: int = 32
@@ -112,6 +122,8 @@ class DQNConfig:
     """Agent steps between two copies to the target network. Code: 10,000."""
     target_period_updates: int | None = None
     """If given, the copies count updates instead, as the paper's text has it ("parameter updates", 10,000)."""
+    optimizer: Literal["rmsprop", "adam"] = "rmsprop"
+    """Paper, code: RMSProp. Adam is torch.optim's, of which only the learning rate is set."""
     learning_rate: float = 0.00025
     """Paper, code: 0.00025."""
     gradient_decay: float = 0.95
@@ -122,8 +134,8 @@ class DQNConfig:
     """Added to the variance *inside* the root. Paper, code: 0.01."""
     floor_outside_root: bool = False
     """Add min_squared_gradient to the root instead, as torch.optim.RMSprop does with its eps. Code: no."""
-    error_clip: float = 1.0
-    """The TD error's gradient is clipped to plus and minus this. Paper, code: 1."""
+    error_clip: float | None = 1.0
+    """The TD error's gradient is clipped to plus and minus this; None: it is not. Paper, code: 1."""
     loss_reduction: Literal["sum", "mean"] = "sum"
     """How the losses of a batch become one. Code: sum. (A mean would need min_squared_gradient = 0.01 / 32**2.)"""
 
@@ -156,7 +168,7 @@ class DQNConfig:
                 raise UserError(f"{field.name} must be a whole number, at least {lowest}, got {value!r}.")
             if type(field.default) is bool and type(value) is not bool:
                 raise UserError(f"{field.name} must be true or false, got {value!r}.")
-        for name in ("history_padding", "loss_reduction", "precision"):
+        for name in ("history_padding", "network", "optimizer", "loss_reduction", "precision"):
             choices = get_args(get_type_hints(DQNConfig)[name])
             if getattr(self, name) not in choices:
                 raise UserError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}.")
@@ -167,9 +179,12 @@ class DQNConfig:
                      "epsilon_start", "epsilon_end", "evaluation_epsilon"):  # fmt: skip
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UserError(f"{name} must lie between 0 and 1, got {getattr(self, name)!r}.")
-        for name in ("learning_rate", "min_squared_gradient", "error_clip"):
-            if not 0.0 < getattr(self, name) < math.inf:
-                raise UserError(f"{name} must be a number above 0, got {getattr(self, name)!r}.")
+        for name in ("learning_rate", "min_squared_gradient", "input_divisor", "error_clip", "reward_clip"):
+            value, clip = getattr(self, name), name.endswith("_clip")
+            if not (clip and value is None) and not 0.0 < value < math.inf:
+                raise UserError(f"{name} must be a number above 0{', or None' if clip else ''}, got {value!r}.")
+        if self.frames_per_state > 4:
+            raise UserError(f"frames_per_state must be at most 4: a state has four, got {self.frames_per_state}.")
         self._check_budget()
 
     def _check_budget(self) -> None:
@@ -200,11 +215,6 @@ class DQNConfig:
             raise UserError(
                 f"replay_capacity must be at most {MAX_REPLAY_CAPACITY:,}, got {self.replay_capacity:,}: replay keeps "
                 "numbers of slots as float32."
-            )
-        if self.replay_start_agent_steps > self.replay_capacity:
-            raise UserError(
-                f"replay_start_agent_steps ({self.replay_start_agent_steps:,}) is above replay_capacity "
-                f"({self.replay_capacity:,}): the warm-up would overwrite itself."
             )
 
     @property
@@ -266,7 +276,27 @@ CI = Protocol(
     ),
 )
 
-PROTOCOLS = {protocol.name: protocol for protocol in (NATURE, CI)}
+# The same algorithm, with every schedule scaled to about the smallest budget at which it is measurably above the
+# random policy in some game: what is done to it can then show.
+EARLY = Protocol(
+    "early",
+    1,
+    DQNConfig(
+        total_frames=100_000,
+        iteration_frames=50_000,
+        progress_frames=10_000,
+        replay_capacity=100_000,
+        replay_start_agent_steps=2_000,
+        target_period_agent_steps=1_000,
+        epsilon_span_agent_steps=10_000,
+        precision="bfloat16",
+        evaluation_episodes=10,
+        evaluation_max_frames=18_000,
+        heldout_states=200,
+    ),
+)
+
+PROTOCOLS = {protocol.name: protocol for protocol in (NATURE, CI, EARLY)}
 
 
 def protocol_named(name: str) -> Protocol:

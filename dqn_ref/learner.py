@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from dqn_ref.network import NatureNetwork
-from dqn_ref.optimizer import RMSProp
+from dqn_ref.network import NatureNetwork, QNetwork
+from dqn_ref.optimizer import Adam, RMSProp
 from dqn_ref.replay import Batch
+
+MakeNetwork = Callable[[int, torch.Generator, torch.device], QNetwork]
 
 
 def td_loss(
@@ -18,7 +21,7 @@ def td_loss(
     r_t: Tensor,
     discount_t: Tensor,
     q_t: Tensor,
-    error_clip: float = 1.0,
+    error_clip: float | None = 1.0,
     reduction: str = "sum",
 ) -> Tensor:
     """The paper's loss, summed over the batch (Methods, "Training algorithm").
@@ -32,7 +35,7 @@ def td_loss(
         r_t: [B] clipped rewards.
         discount_t: [B] 0 where the transition is terminal.
         q_t: [B, A] target network's values of the states that followed.
-        error_clip: bound of the gradient.
+        error_clip: bound of the gradient; None for none, which makes it half the squared error.
         reduction: "sum" as in the released code, or "mean".
 
     Returns:
@@ -42,6 +45,8 @@ def td_loss(
     # A masked sum, not gather: gather's backward pass is not deterministic on CUDA.
     taken = a_tm1[:, None] == torch.arange(q_tm1.shape[1], device=q_tm1.device)
     value = (q_tm1 * taken).sum(dim=1)  # [B]
+    if error_clip is None:
+        return torch.nn.functional.mse_loss(value, target, reduction=reduction) / 2
     return torch.nn.functional.huber_loss(value, target, reduction=reduction, delta=error_clip)
 
 
@@ -65,30 +70,36 @@ class Learner:
         gradient_decay: float,
         squared_gradient_decay: float,
         min_squared_gradient: float,
-        error_clip: float,
+        error_clip: float | None,
         floor_outside_root: bool = False,
         loss_reduction: str = "sum",
         precision: str = "float32",
+        optimizer: str = "rmsprop",
+        make_network: MakeNetwork = NatureNetwork,
     ) -> None:
         self.error_clip = error_clip
         self.loss_reduction = loss_reduction
-        self.online = NatureNetwork(num_actions, init, device)
-        self.target = NatureNetwork(num_actions, init, device).requires_grad_(False)
+        self.online = make_network(num_actions, init, device)
+        self.target = make_network(num_actions, init, device).requires_grad_(False)
         self.weights: list[Tensor] = list(self.online.parameters())
-        self._pass = self.online  # the network that computes
+        self.network = self.online  # the one that computes
         if precision == "bfloat16":
-            self._pass, self.target = copy.deepcopy(self.online).bfloat16(), self.target.bfloat16()
-        self._pass_weights: list[Tensor] = list(self._pass.parameters())
+            self.network, self.target = copy.deepcopy(self.online).bfloat16(), self.target.bfloat16()
+        self._network_weights: list[Tensor] = list(self.network.parameters())
         self._target_weights: list[Tensor] = list(self.target.parameters())
         self.gradient: tuple[Tensor, ...] = tuple(map(torch.zeros_like, self.weights))  # newest
-        self.optimizer = RMSProp(
-            self.weights,
-            learning_rate=learning_rate,
-            gradient_decay=gradient_decay,
-            squared_gradient_decay=squared_gradient_decay,
-            min_squared_gradient=min_squared_gradient,
-            floor_outside_root=floor_outside_root,
-        )
+        self.optimizer: RMSProp | Adam
+        if optimizer == "adam":
+            self.optimizer = Adam(self.weights, learning_rate=learning_rate)
+        else:
+            self.optimizer = RMSProp(
+                self.weights,
+                learning_rate=learning_rate,
+                gradient_decay=gradient_decay,
+                squared_gradient_decay=squared_gradient_decay,
+                min_squared_gradient=min_squared_gradient,
+                floor_outside_root=floor_outside_root,
+            )
         self.loss_sum = torch.zeros((), device=device)  # since it was last taken; stays on the device
         self.sync_target()
 
@@ -96,13 +107,13 @@ class Learner:
         """One gradient step on ``batch``."""
         with torch.no_grad():
             q_t = self.target(batch.s_t).float()  # [B, A]
-        q_tm1 = self._pass(batch.s_tm1).float()  # [B, A]
+        q_tm1 = self.network(batch.s_tm1).float()  # [B, A]
         loss = td_loss(q_tm1, batch.a_tm1, batch.r_t, batch.discount_t, q_t, self.error_clip, self.loss_reduction)
-        self.gradient = tuple(gradient.float() for gradient in torch.autograd.grad(loss, self._pass_weights))
+        self.gradient = tuple(gradient.float() for gradient in torch.autograd.grad(loss, self._network_weights))
         self.optimizer.step(self.gradient)
-        if self._pass is not self.online:
+        if self.network is not self.online:
             with torch.no_grad():
-                torch._foreach_copy_(self._pass_weights, self.weights)
+                torch._foreach_copy_(self._network_weights, self.weights)
         self.loss_sum += loss.detach()
 
     def sync_target(self) -> None:
@@ -119,5 +130,20 @@ class Learner:
     @torch.inference_mode()
     def values(self, state: Tensor) -> Tensor:
         """Online values, [B, 4, 84, 84] u8 -> [B, A] f32, without a graph."""
-        q: Tensor = self._pass(state).float()
+        q: Tensor = self.network(state).float()
+        return q
+
+    def newest_step(self) -> list[Tensor]:
+        """What the newest update added to each of the weights."""
+        return self.optimizer.newest_step(self.gradient)
+
+    @torch.inference_mode()
+    def values_before(self, state: Tensor) -> Tensor:
+        """As ``values``, of the network as it was before the newest update."""
+        before = torch._foreach_sub(self.weights, self.newest_step())
+        names = [name for name, _ in self.network.named_parameters()]
+        cast = {
+            name: weight.to(own.dtype) for name, weight, own in zip(names, before, self._network_weights, strict=True)
+        }
+        q: Tensor = torch.func.functional_call(self.network, cast, (state,)).float()
         return q

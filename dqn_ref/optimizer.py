@@ -1,4 +1,4 @@
-"""RMSProp as the released code has it (``NeuralQLearner.lua``, ``qLearnMinibatch``).
+"""RMSProp as the released code has it (``NeuralQLearner.lua``, ``qLearnMinibatch``), and Adam as PyTorch has it.
 
     g   <- .95 g  + .05 d          d: gradient, summed over the batch
     g2  <- .95 g2 + .05 d^2
@@ -45,11 +45,48 @@ class RMSProp:
         torch._foreach_lerp_(g, d, 1 - self.gradient_decay)
         torch._foreach_mul_(g2, self.squared_gradient_decay)
         torch._foreach_addcmul_(g2, d, d, 1 - self.squared_gradient_decay)
-        root = torch._foreach_addcmul(g2, g, g, -1)
+        torch._foreach_addcdiv_(self._weights, d, self._root(), -self.learning_rate)
+
+    def _root(self) -> list[Tensor]:
+        root = list(torch._foreach_addcmul(self.mean_square, self.mean, self.mean, -1))
         if self.floor_outside_root:
             torch._foreach_sqrt_(root)
             torch._foreach_add_(root, self.min_squared_gradient)
         else:
             torch._foreach_add_(root, self.min_squared_gradient)
             torch._foreach_sqrt_(root)
-        torch._foreach_addcdiv_(self._weights, d, root, -self.learning_rate)
+        return root
+
+    @torch.no_grad()
+    def newest_step(self, gradient: Sequence[Tensor]) -> list[Tensor]:
+        """What the newest ``step``, which was given ``gradient``, added to each of the weights."""
+        return [-self.learning_rate * d / root for d, root in zip(gradient, self._root(), strict=True)]
+
+
+class Adam:
+    """torch.optim.Adam, behind RMSProp's two methods. No part of the reference."""
+
+    def __init__(self, weights: Sequence[Tensor], *, learning_rate: float) -> None:
+        self._weights = list(weights)
+        on_gpu = self._weights[0].is_cuda
+        self.optimizer = torch.optim.Adam(self._weights, lr=learning_rate, capturable=on_gpu)
+
+    @torch.no_grad()
+    def step(self, gradient: Sequence[Tensor]) -> None:
+        """One update; ``gradient`` has the order and the shapes of the weights."""
+        for weight, d in zip(self._weights, gradient, strict=True):
+            weight.grad = d
+        self.optimizer.step()
+
+    @torch.no_grad()
+    def newest_step(self, gradient: Sequence[Tensor]) -> list[Tensor]:
+        """What the newest ``step`` added to each of the weights (Kingma & Ba 2015, algorithm 1)."""
+        group, found = self.optimizer.param_groups[0], list[Tensor]()
+        for weight in self._weights:
+            state = self.optimizer.state[weight]
+            if not state:  # no step yet
+                found.append(torch.zeros_like(weight))
+                continue
+            one, two = (1 - beta ** state["step"] for beta in group["betas"])
+            found.append(-group["lr"] * (state["exp_avg"] / one) / ((state["exp_avg_sq"] / two).sqrt() + group["eps"]))
+        return found

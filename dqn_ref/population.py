@@ -7,6 +7,7 @@ the same kernels as alone, side by side. Nothing comes back from the device but 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,15 +27,23 @@ class Population:
         agents: P of them.
         replay: of P times ``streams_per_member`` streams.
         batch_size: transitions in an update of a member.
+        reward_clip: rewards are stored clipped to plus and minus this; None: as they are.
         capture: launch graphs; only where there is CUDA.
     """
 
     def __init__(
-        self, agents: Sequence[Agent], replay: Replay, batch_size: int, *, capture: bool | None = None
+        self,
+        agents: Sequence[Agent],
+        replay: Replay,
+        batch_size: int,
+        *,
+        reward_clip: float | None = 1.0,
+        capture: bool | None = None,
     ) -> None:
         self.agents = list(agents)
         self.replay = replay
         self.batch_size = batch_size
+        self.reward_clip = math.inf if reward_clip is None else reward_clip
         self.streams_per_member = replay.num_streams // len(agents)
         device = replay.frames.device
         captures = device.type == "cuda" if capture is None else capture
@@ -92,8 +101,12 @@ class Population:
 
     def heldout_batch(self, number: int, size: int) -> Batch:
         """States to follow Q on, drawn by a stream of their own so that measuring changes nothing."""
+        return self.sampled(number, self.agents[number].member.numpy_stream("heldout"), size)
+
+    def sampled(self, number: int, draw: np.random.Generator, size: int) -> Batch:
+        """Transitions of member ``number`` that ``draw`` chooses, to be measured on."""
         per = self.streams_per_member
-        rows = self.agents[number].member.numpy_stream("heldout").integers(self.replay.size * per, size=size)
+        rows = draw.integers(self.replay.size * per, size=size)
         slot, stream = self.replay.slots_of(rows // per), number * per + rows % per
         device = self.replay.frames.device
         return self.replay.batch(torch.from_numpy(slot).to(device), torch.from_numpy(stream).to(device))
@@ -105,8 +118,8 @@ class Population:
         self.replay.begin(frame)
 
     def store(self, actions: NDArray[np.int64], step: Step) -> None:
-        """Put what the emulators answered to ``actions`` [C] into replay, with clipped rewards."""
-        reward = np.clip(step.reward, -1, 1).astype(np.float32)
+        """Put what the emulators answered to ``actions`` [C] into replay, with rewards as they are learnt from."""
+        reward = np.clip(step.reward, -self.reward_clip, self.reward_clip).astype(np.float32)
         self.replay.append(actions, reward, step.terminal, step.frame, step.truncated, step.final_frame)
 
     def _streams_of(self, number: int) -> slice:

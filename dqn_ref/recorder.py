@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch.utils.tensorboard import SummaryWriter
 
 from dqn_ref import records
+from dqn_ref.measures import Measures
 from dqn_ref.population import Population
 from dqn_ref.train import Tick
+
+MOST_STARTS = 64  # of the newest episodes, whose first states are looked at again
 
 
 class MemberRecorder:
@@ -32,13 +35,18 @@ class MemberRecorder:
         self.frames_done = 0
         self.returns: list[int] = []  # raw, of episodes that ran to their end
         self._events = SummaryWriter(str(folder / "tensorboard"))
-        self._heldout: torch.Tensor | None = None
+        self._measures: Measures | None = None
         self.best_frames: int | None = None  # training frames of the weights kept as the best
         self._best_mean = -math.inf
         self._iteration_returns: list[int] = []  # as returns, of this iteration
         self._updates = 0
         self._closed = False
-        self._raw, self._clipped, self._length = np.zeros((3, self._num_streams), np.int64)  # of the episodes in play
+        # Of the episodes in play:
+        self._raw, self._clipped, self._length, self._lives_lost = np.zeros((4, self._num_streams), np.int64)
+        self._start: list[NDArray[np.uint8] | None] = [None] * self._num_streams  # first frame, where it was seen
+        self._start_return = np.zeros(self._num_streams)  # discounted, as learnt from, until the first terminal
+        self._start_discount = np.zeros(self._num_streams)  # of the next reward; 0 after the first terminal
+        self._starts: list[tuple[NDArray[np.uint8], float]] = []  # of the newest that have ended since the last row
 
     def observe(self, tick: Tick) -> None:
         """Follow the episodes in play by one step."""
@@ -48,6 +56,10 @@ class MemberRecorder:
         self._raw += reward
         self._clipped += reward.clip(-1, 1)
         self._length += self.frames_per_agent_step
+        self._lives_lost += tick.step.life_lost[own]
+        clip = self.population.reward_clip
+        self._start_return += self._start_discount * reward.clip(-clip, clip)
+        self._start_discount *= self.population.replay.discount * ~tick.step.terminal[own]
         game_over, truncated = tick.step.game_over[own], tick.step.truncated[own]
         if not (tick.iteration_ended or game_over.any() or truncated.any()):
             return
@@ -58,6 +70,9 @@ class MemberRecorder:
                 self._end_episode(stream, "truncated")
             elif tick.iteration_ended:
                 self._end_episode(stream, "iteration_end")
+            if (game_over | truncated)[stream] and not tick.iteration_ended:
+                self._start[stream] = tick.step.frame[own][stream].copy()
+                self._start_discount[stream] = 1.0
 
     def _end_episode(self, stream: int, end: str) -> None:
         raw = int(self._raw[stream])
@@ -67,38 +82,43 @@ class MemberRecorder:
             clipped_return=int(self._clipped[stream]),
             length_frames=int(self._length[stream]),
             end=end,
+            lives_lost=int(self._lives_lost[stream]),
         )
+        start = self._start[stream]
+        if start is not None and end == "game_over":  # a return cut short is none
+            self._starts = [*self._starts, (start, float(self._start_return[stream]))][-MOST_STARTS:]
         if end != "iteration_end":
             self.returns.append(raw)
             self._iteration_returns.append(raw)
             self._events.add_scalar("episode/raw_return", raw, self.frames_done)
-        self._raw[stream] = self._clipped[stream] = self._length[stream] = 0
+        self._raw[stream] = self._clipped[stream] = self._length[stream] = self._lives_lost[stream] = 0
+        self._start[stream] = None
+        self._start_return[stream] = self._start_discount[stream] = 0.0
 
     def hold_out(self, size: int) -> None:
         """Choose the states on which Q is followed, from what replay holds now."""
-        self._heldout = self.population.heldout_batch(self.number, size).s_tm1
+        self._measures = Measures(self.population, self.number, size)
 
     def progress(self, tick: Tick, frames_per_second: float, seconds: dict[str, float], wall_seconds: float) -> None:
         """Write a row of progress. The one place that reads from the device on purpose."""
         learner, frames = self.learner, tick.agent_step * self.frames_per_agent_step
-        q_mean = q_max = loss = gradient_norm = math.nan
-        if self._heldout is not None:
-            q = learner.values(self._heldout).amax(dim=1)
-            q_mean, q_max = float(q.mean()), float(q.max())
+        row = dict.fromkeys(records.PROGRESS_COLUMNS, math.nan)
+        if self._measures is not None:
+            row |= self._measures.row([frame for frame, _ in self._starts])
+        if self._starts:
+            row["start_return"] = float(np.mean([value for _, value in self._starts]))
+            self._starts = []
         if tick.updates > self._updates:
-            loss = float(learner.loss_sum) / (tick.updates - self._updates)
-            gradient_norm = float(learner.gradient_norm())
+            row["loss"] = float(learner.loss_sum) / (tick.updates - self._updates)
             learner.loss_sum.zero_()
             self._updates = tick.updates
-        row = {
+        else:  # what follows is of a newest update
+            row |= dict.fromkeys(("gradient_norm", "update_ratio", "policy_churn"), math.nan)
+        row |= {
             "frames": frames,
             "agent_steps": tick.agent_step,
             "updates": tick.updates,
             "epsilon": tick.epsilon,
-            "loss": loss,
-            "q_mean": q_mean,
-            "q_max": q_max,
-            "gradient_norm": gradient_norm,
             "frames_per_second": frames_per_second,
             **{f"{part}_seconds": value for part, value in seconds.items()},
             "wall_seconds": wall_seconds,

@@ -33,17 +33,25 @@ STATUSES = ("running", "finished", "interrupted", "failed")
 # Fields of the configuration that older records lack; they behaved as the defaults of these say.
 ADDED_FIELDS = frozenset({
     "fire_on_reset", "life_loss_terminal", "history_padding", "target_period_updates", "floor_outside_root",
-    "loss_reduction", "streams_per_member", "precision",
+    "loss_reduction", "streams_per_member", "precision", "reward_clip", "network", "frames_per_state",
+    "input_divisor", "optimizer",
 })  # fmt: skip
 
 WEIGHTS = {"last": "weights.safetensors", "best": "weights-best.safetensors"}
 
-EPISODE_COLUMNS = ("frame", "raw_return", "clipped_return", "length_frames", "end")
+EPISODE_COLUMNS = ("frame", "raw_return", "clipped_return", "length_frames", "end", "lives_lost")
+OLD_EPISODE_COLUMNS = EPISODE_COLUMNS[:5]  # all that older records have; the rest reads as None
 EPISODE_ENDS = ("game_over", "truncated", "iteration_end")
 PROGRESS_COLUMNS = (
     "frames", "agent_steps", "updates", "epsilon", "loss", "q_mean", "q_max", "gradient_norm",
     "frames_per_second", "emulator_seconds", "network_seconds", "learner_seconds", "wall_seconds",
+    "q_start", "start_return", "td_error_ratio", "update_ratio", "target_distance",
+    "action_entropy", "top_action_share", "policy_churn",
+    "dormant_conv1", "dormant_conv2", "dormant_conv3", "dormant_hidden",
+    "replay_fill", "replay_age", "nonzero_reward_share", "terminal_share", "unique_state_share",
+    "input_min", "input_mean", "input_max",
 )  # fmt: skip
+OLD_PROGRESS_COLUMNS = PROGRESS_COLUMNS[:13]  # all that older records have; the rest reads as nan
 EVALUATION_FIELDS = (
     "weights", "training_frames", "epsilon", "max_frames", "num_episodes", "mean_return", "std_return",
     "agent_steps", "seconds", "episodes",
@@ -156,8 +164,8 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Rows of a CSV with exactly ``columns``. Raises UserError: missing or of another form."""
+def read_csv(path: Path, columns: Sequence[str], old_columns: Sequence[str]) -> list[dict[str, str]]:
+    """Rows of a CSV with exactly ``columns``, or ``old_columns``. Raises UserError: missing or of another form."""
     try:
         with path.open(newline="") as file:
             reader = csv.DictReader(file)
@@ -166,10 +174,10 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} is broken ({error}). Move the run's folder away and run it again.") from None
-    if tuple(names or ()) != tuple(columns):
+    if tuple(names or ()) not in (tuple(columns), tuple(old_columns)):
         raise UserError(f"{path} has columns {names}, expected {list(columns)}.")
     if any(None in row or None in row.values() for row in rows):
-        raise UserError(f"{path} is broken: a row has not {len(columns)} fields. Move the run's folder away.")
+        raise UserError(f"{path} is broken: a row has not {len(names or ())} fields. Move the run's folder away.")
     return rows
 
 
@@ -227,24 +235,30 @@ class RunRecord:
         return record
 
     def episodes(self) -> list[dict[str, Any]]:
-        """Rows of episodes.csv with numbers as numbers. Raises UserError: broken."""
+        """Rows of episodes.csv with numbers as numbers; lives_lost is None in old records. Raises UserError: broken."""
 
-        def parse(column: str, text: str) -> int | str:
+        def parse(column: str, text: str | None) -> int | str | None:
+            if text is None:
+                return None
             if column != "end":
                 return int(text)
             if text not in EPISODE_ENDS:
                 raise ValueError(f"end {text!r}")
             return text
 
-        return self._rows("episodes.csv", EPISODE_COLUMNS, parse)
+        return self._rows("episodes.csv", EPISODE_COLUMNS, OLD_EPISODE_COLUMNS, parse)
 
     def progress(self) -> list[dict[str, float]]:
-        """Rows of progress.csv as floats. Raises UserError: broken."""
-        return self._rows("progress.csv", PROGRESS_COLUMNS, lambda column, text: float(text))
+        """Rows of progress.csv as floats, nan where old records lack a column. Raises UserError: broken."""
+        return self._rows(
+            "progress.csv", PROGRESS_COLUMNS, OLD_PROGRESS_COLUMNS, lambda column, text: float(text or "nan")
+        )
 
-    def _rows(self, name: str, columns: Sequence[str], parse: Callable[[str, str], Any]) -> list[dict[str, Any]]:
+    def _rows(
+        self, name: str, columns: Sequence[str], old: Sequence[str], parse: Callable[[str, str | None], Any]
+    ) -> list[dict[str, Any]]:
         path = self.folder / name
         try:
-            return [{k: parse(k, v) for k, v in row.items()} for row in read_csv(path, columns)]
+            return [{k: parse(k, row.get(k)) for k in columns} for row in read_csv(path, columns, old)]
         except ValueError as error:
             raise UserError(f"{path} is broken ({error}). Move the run's folder away and run it again.") from None

@@ -18,11 +18,11 @@ from safetensors.torch import load_file
 
 from dqn_ref import records
 from dqn_ref.atari import check_game, rom_md5
-from dqn_ref.config import DQNConfig, Protocol, UserError
+from dqn_ref.config import NATURE, DQNConfig, Protocol, UserError
 from dqn_ref.device import check_memory, prepare_torch, select_device
 from dqn_ref.evaluate import evaluate, summary
 from dqn_ref.launch import settled
-from dqn_ref.network import NatureNetwork
+from dqn_ref.network import QNetwork, make_network
 from dqn_ref.provenance import provenance
 from dqn_ref.recorder import MemberRecorder
 from dqn_ref.seeds import Member
@@ -167,7 +167,7 @@ def _evaluate_last_and_best(recorder: MemberRecorder, config: DQNConfig, device:
             evaluations["best"] = {**evaluations["last"], "weights": "best"}  # the same network, the same games
             continue
         evaluations[weights] = play_evaluation(
-            inference(load_network(folder / records.WEIGHTS[weights], device)[0]),
+            inference(load_network(folder / records.WEIGHTS[weights], device, config)[0]),
             member,
             config,
             weights=weights,
@@ -273,7 +273,7 @@ def evaluate_folder(
             return dict(known)
     device = select_device(device_name)
     prepare_torch(device)
-    network, training_frames = load_network(folder / records.WEIGHTS[weights], device)
+    network, training_frames = load_network(folder / records.WEIGHTS[weights], device, record.config)
     evaluation = play_evaluation(
         inference(network),
         record.member,
@@ -297,7 +297,7 @@ def finished_record(folder: Path) -> records.RunRecord:
     return record
 
 
-def inference(network: NatureNetwork) -> Callable[[torch.Tensor], torch.Tensor]:
+def inference(network: QNetwork) -> Callable[[torch.Tensor], torch.Tensor]:
     """``network`` without a graph, as evaluation asks for it."""
 
     @torch.inference_mode()
@@ -308,8 +308,8 @@ def inference(network: NatureNetwork) -> Callable[[torch.Tensor], torch.Tensor]:
     return values
 
 
-def load_network(path: Path, device: torch.device) -> tuple[NatureNetwork, int | None]:
-    """The network whose weights were saved at ``path``, and the training frames that made it, if it says so.
+def load_network(path: Path, device: torch.device, config: DQNConfig = NATURE.config) -> tuple[QNetwork, int | None]:
+    """The network of ``config`` with the weights saved at ``path``, and the training frames that made it, if known.
 
     Raises:
         UserError: missing or broken.
@@ -318,7 +318,7 @@ def load_network(path: Path, device: torch.device) -> tuple[NatureNetwork, int |
         with safe_open(path, framework="pt") as file:
             training_frames = (file.metadata() or {}).get("training_frames")
         state = load_file(path, device=str(device))
-        network = NatureNetwork(len(state["head.bias"]), torch.Generator(), device)
+        network = make_network(config, len(state["head.bias"]), torch.Generator(), device)
         network.load_state_dict(state)
     except FileNotFoundError:
         raise UserError(f"{path} is missing: the folder holds a run's figures but not its weights.") from None

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from dqn_ref.atari import AtariStreams, Step
 from dqn_ref.config import DQNConfig
 from dqn_ref.launch import Turns
 from dqn_ref.learner import Learner
+from dqn_ref.network import make_network
 from dqn_ref.population import Population
 from dqn_ref.replay import Replay
 from dqn_ref.seeds import Member
@@ -75,6 +77,8 @@ def make_population(
     for member, actions in zip(members, num_actions, strict=True):
         learner = Learner(
             int(actions),
+            make_network=partial(make_network, config),
+            optimizer=config.optimizer,
             init=torch.Generator().manual_seed(member.stream_seed("init")),
             device=device,
             learning_rate=config.learning_rate,
@@ -97,7 +101,7 @@ def make_population(
         device=device,
         repeat_first_frame=config.history_padding == "first_frame",
     )
-    return Population(agents, replay, config.batch_size)
+    return Population(agents, replay, config.batch_size, reward_clip=config.reward_clip)
 
 
 def train(config: DQNConfig, population: Population, streams: AtariStreams, split: TimeSplit) -> Iterator[Tick]:

@@ -122,7 +122,7 @@ def record_episode(
     with new_file(out or folder / f"video-{weights}-episode{episode}.mp4") as (path, unfinished):
         device = select_device(device_name)
         prepare_torch(device, _threads(record, device))
-        network, training_frames = load_network(folder / WEIGHTS[weights], device)
+        network, training_frames = load_network(folder / WEIGHTS[weights], device, record.config)
         report(f"Playing {record.member.name} ...")
         played = play_again(inference(network), record, evaluation, episode, device)
         recording = Recording(

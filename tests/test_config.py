@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pytest
 from hypothesis import given
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from dqn_ref.config import (
     CI,
+    EARLY,
     NATURE,
     PROTOCOLS,
     DQNConfig,
@@ -135,7 +137,13 @@ def test_what_is_shown_reads_back_as_the_same_frames(frames):
         ({"iteration_frames": 999_999}, "iteration_frames"),
         ({"total_frames": 999_996}, "one iteration"),
         ({"total_frames": 200_000, "iteration_frames": 4_000}, "warm-up"),
-        ({"replay_capacity": 49_999}, "replay_capacity"),
+        ({"reward_clip": -1.0}, "reward_clip must be a number above 0, or None"),
+        ({"reward_clip": math.inf}, "reward_clip"),
+        ({"input_divisor": 0.0}, "input_divisor must be a number above 0, got"),
+        ({"frames_per_state": 5}, "at most 4"),
+        ({"frames_per_state": 0}, "frames_per_state"),
+        ({"network": "transformer"}, "nature, half_width, flat_mlp"),
+        ({"optimizer": "sgd"}, "rmsprop, adam"),
     ],
 )
 def test_a_bad_value_is_a_users_mistake_that_names_it(changes, named):
@@ -169,9 +177,11 @@ def test_any_other_change_is_named_as_an_override():
             continue
         value = getattr(NATURE.config, field.name)
         if type(value) in (int, float):
-            other = value + 4 if type(value) is int else value / 2 + 0.01
+            other = (value - 2 if value == 4 else value + 4) if type(value) is int else value / 2 + 0.01
         else:  # flags, choices, and what is not given
-            choices = {"zeros": "first_frame", "sum": "mean", "float32": "bfloat16"}
+            choices = {
+                "zeros": "first_frame", "sum": "mean", "float32": "bfloat16", "nature": "flat_mlp", "rmsprop": "adam",
+            }  # fmt: skip
             other = {False: True, True: False, None: 7, **choices}[value]
         changed = dataclasses.replace(NATURE.config, **{field.name: other})
         assert NATURE.overrides(changed) == {field.name: other}
@@ -182,9 +192,9 @@ def test_protocol_label_carries_its_version():
 
 
 def test_protocols_are_found_by_their_names():
-    assert {name: protocol_named(name) for name in PROTOCOLS} == {"nature": NATURE, "ci": CI}
+    assert {name: protocol_named(name) for name in PROTOCOLS} == {"nature": NATURE, "ci": CI, "early": EARLY}
 
 
 def test_an_unknown_protocol_is_a_users_mistake_that_lists_the_known():
-    with pytest.raises(UserError, match=r"'natur'.*nature, ci"):
+    with pytest.raises(UserError, match=r"'natur'.*nature, ci, early"):
         protocol_named("natur")

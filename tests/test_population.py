@@ -65,6 +65,7 @@ def answer(reward: list[int], *, terminal=None, game_over=None, truncated=None, 
         terminal=np.array(terminal or no),
         game_over=np.array(game_over or no),
         truncated=np.array(truncated or no),
+        life_lost=np.array(terminal or no),
     )
 
 

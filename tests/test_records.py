@@ -30,7 +30,7 @@ RUN = {
 
 def written(folder: Path, status: str = "finished") -> Path:
     writer = RunWriter(folder, RUN)
-    writer.episode(frame=400, raw_return=13, clipped_return=3, length_frames=400, end="game_over")
+    writer.episode(frame=400, raw_return=13, clipped_return=3, length_frames=400, end="game_over", lives_lost=3)
     writer.progress(**dict.fromkeys(PROGRESS_COLUMNS, 0.5) | {"frames": 2_000, "loss": float("nan")})
     writer.close(status, 24_000)
     return folder
@@ -52,7 +52,7 @@ def test_a_run_reads_back_as_it_was_written(tmp_path):
     assert record.config == DQNConfig(**RUN["config"])
     assert (record.status, record.frames_done, record.evaluations) == ("finished", 24_000, [])
     assert record.episodes() == [
-        {"frame": 400, "raw_return": 13, "clipped_return": 3, "length_frames": 400, "end": "game_over"}
+        {"frame": 400, "raw_return": 13, "clipped_return": 3, "length_frames": 400, "end": "game_over", "lives_lost": 3}
     ]
     (row,) = record.progress()
     assert tuple(row) == PROGRESS_COLUMNS
@@ -233,13 +233,13 @@ HEADER = ",".join(EPISODE_COLUMNS)
     [
         "",
         "frame,raw_return,length_frames,end\n400,13,400,game_over\n",  # a column is missing
-        f"{HEADER},lives\n400,13,3,400,game_over,2\n",  # one too many
+        f"{HEADER},lives\n400,13,3,400,game_over,3,2\n",  # one too many
         HEADER.replace("raw_return", "return") + "\n",  # of another name
         "raw_return,frame,clipped_return,length_frames,end\n13,400,3,400,game_over\n",  # of another order
         f"{HEADER}\n400,13,3\n",  # a row cut off
-        f"{HEADER}\n400,13,3,400,game_over,5\n",  # a row too long
-        f"{HEADER}\n400,thirteen,3,400,game_over\n",  # no number
-        f"{HEADER}\n400,13,3,400,game_o\n",  # a row cut off in its last field
+        f"{HEADER}\n400,13,3,400,game_over,3,5\n",  # a row too long
+        f"{HEADER}\n400,thirteen,3,400,game_over,3\n",  # no number
+        f"{HEADER}\n400,13,3,400,game_o,3\n",  # an end that no episode has
     ],
 )
 def test_broken_episodes_are_a_users_mistake_that_names_the_file(tmp_path, text):

@@ -189,7 +189,7 @@ def test_the_score_recorded_is_raw_and_the_clipped_one_stands_beside_it(tmp_path
     def observe(agent_step: int, reward: int, *, game_over=False, truncated=False, iteration_ended=False) -> None:
         frame, no = np.zeros((1, 84, 84), np.uint8), np.array([False])
         over, cut = np.array([game_over]), np.array([truncated])
-        step = Step(frame, frame, np.array([reward]), over | no, over, cut)
+        step = Step(frame, frame, np.array([reward]), over | no, over, cut, over)
         recorder.observe(Tick(agent_step, 0, 1.0, np.array([0]), step, iteration_ended))
 
     for agent_step, reward in enumerate([200, -5, 0], start=1):
@@ -201,10 +201,10 @@ def test_the_score_recorded_is_raw_and_the_clipped_one_stands_beside_it(tmp_path
     recorder.close("finished", 28)
     rows = (tmp_path / "run" / "episodes.csv").read_text().splitlines()
     assert rows == [
-        "frame,raw_return,clipped_return,length_frames,end",
-        "16,196,1,16,game_over",
-        "20,30,1,4,truncated",
-        "28,14,2,8,iteration_end",
+        "frame,raw_return,clipped_return,length_frames,end,lives_lost",
+        "16,196,1,16,game_over,1",
+        "20,30,1,4,truncated,0",
+        "28,14,2,8,iteration_end,0",
     ]
     assert recorder.returns == [196, 30]  # an episode that the iteration cut is no score
 

@@ -63,7 +63,7 @@ class TapedStreams:
         self.tape.append("recv")
         no = np.zeros(self.count, bool)
         frame = np.zeros((self.count, 84, 84), np.uint8)
-        return Step(frame, frame, np.zeros(self.count, np.int64), no, no, no)
+        return Step(frame, frame, np.zeros(self.count, np.int64), no, no, no, no)
 
 
 def taped(config, names="a"):

@@ -12,9 +12,10 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dqn_ref.config import Protocol
 from dqn_ref.seeds import Member
@@ -32,6 +33,7 @@ class Job:
     protocol: Protocol
     group: Path  # folder of the runs' folders
     log: Path
+    overrides: Mapping[str, Any] = field(default_factory=dict, kw_only=True)  # hyperparameters that leave the protocol
 
     @property
     def folders(self) -> list[Path]:
@@ -49,9 +51,21 @@ class Job:
         return [
             sys.executable, "-m", "dqn_ref", "train", "--protocol", self.protocol.name,
             "--game", *self.games, "--seed", *map(str, self.seeds), "--frames", str(self.frames),
-            "--device", device, "--threads", str(threads),
+            "--device", device, "--threads", str(threads), *option_words(self.overrides),
             "--out", str(self.group if len(self.folders) > 1 else self.folders[0]),
         ]  # fmt: skip
+
+
+def option_words(values: Mapping[str, Any]) -> list[str]:
+    """Fields of ``DQNConfig`` as the agent's command line takes them, e.g. ``--error-clip None``."""
+    words = list[str]()
+    for name, value in values.items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [f"--{option}", str(value)]
+    return words
 
 
 @dataclass(frozen=True)

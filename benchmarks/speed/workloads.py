@@ -45,7 +45,7 @@ def filled_population(
     draw, count = np.random.default_rng(0), len(members)
     frames = draw.integers(0, 256, (16, count, 84, 84), dtype=np.uint8)
     nothing, actions = np.zeros(count, np.bool_), np.zeros(count, np.int64)
-    step = Step(frames[0], frames[0], np.zeros(count, np.int64), nothing, nothing, nothing)
+    step = Step(frames[0], frames[0], np.zeros(count, np.int64), nothing, nothing, nothing, nothing)
 
     def store() -> None:
         population.store(actions, step)

@@ -1,0 +1,80 @@
+"""Makes the missing runs of the failures suite. A finished run is never made again, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.costs import runs_at_once
+from benchmarks.engines.local import Job
+from benchmarks.failures.matrix import FailureMatrix, Place
+from benchmarks.failures.variants import Variant
+from benchmarks.runner import clear_missing, make, populations
+from benchmarks.store import Store
+
+
+@dataclass(frozen=True)
+class VariantJob(Job):
+    """Runs of one variant, made by one process."""
+
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        """Variant and run, or the first run of several."""
+        return f"{self.variant}/{super().name}"
+
+
+def run_failures(matrix: FailureMatrix, store: Store, device: str, say: Callable[[str], None]) -> bool:
+    """Make the missing runs of ``matrix``. Returns whether all of them are finished now.
+
+    On a CPU in the order of the matrix, a thread and a core each. On a GPU variant by variant: a process trains runs
+    of one configuration side by side.
+
+    Raises:
+        UserError: another runner is at work, or a record in a run's place is broken or of another setting.
+    """
+    with store.exclusive(matrix.group, store.failures(matrix.group)):
+        places = matrix.places(store)
+        missing = _missing(places, store, say)
+        if not missing:
+            say(f"Nothing is missing: all {len(places)} runs of {matrix.group} are finished.")
+            return True
+        at_once = side_by_side(matrix, device)
+        done = len(places) - len(missing)
+        say(f"{done} of {len(places)} runs are finished; making {len(missing)}, {at_once} at once.")
+        jobs = plan_jobs(matrix, missing, store, at_once if device == "cuda" else 1)
+        make(jobs, 1 if device == "cuda" else at_once, 1, device, say)
+        return all(place.cell.status == "finished" for place in matrix.places(store))
+
+
+def _missing(places: Sequence[Place], store: Store, say: Callable[[str], None]) -> list[Place]:
+    cleared = {cell.folder for cell in clear_missing([place.cell for place in places], store, say)}
+    return [place for place in places if place.cell.folder in cleared]
+
+
+def side_by_side(matrix: FailureMatrix, device: str) -> int:
+    """Runs at once, by cores and memory."""
+    return runs_at_once(matrix.config(), len(matrix.runs()), device)
+
+
+def plan_jobs(matrix: FailureMatrix, missing: Sequence[Place], store: Store, size: int) -> list[VariantJob]:
+    """``missing`` as jobs of at most ``size`` runs of one variant each; of one run each, the order is kept."""
+    parts: list[tuple[Variant, tuple[str, ...], tuple[int, ...]]]
+    if size == 1:
+        parts = [(place.variant, (place.cell.member.game,), (place.cell.member.seed,)) for place in missing]
+    else:
+        parts = [
+            (variant, games, seeds)
+            for variant in matrix.variants
+            for games, seeds in populations([p.cell.member for p in missing if p.variant is variant], size)
+        ]
+    jobs = list[VariantJob]()
+    for variant, games, seeds in parts:
+        folder = store.failures(matrix.group) / variant.name
+        log = folder / "logs" / f"{games[0]}-s{seeds[0]}.log"
+        changed: dict[str, Any] = variant.values(matrix.config())
+        job = VariantJob(games, seeds, matrix.frames, matrix.protocol, folder, log, variant.name, overrides=changed)
+        jobs.append(job)
+    return jobs

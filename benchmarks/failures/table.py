@@ -1,0 +1,215 @@
+"""The table of the failures suite: on a terminal, as Markdown, and for a program."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.failures.effects import CONFIDENCE, LEARNT_MARGIN, LEVEL, POWER, Learnt, Verdict
+from benchmarks.failures.findings import Findings, Row, Run, find, groups, scores_of
+from benchmarks.failures.variants import ALIASES, CLAIMS
+from benchmarks.store import Store
+from dqn_ref.config import format_frames
+from dqn_ref.provenance import machine_words
+
+HEADER = (
+    "claim", "variant", "game", "seeds", "reference", "variant's", f"effect ({CONFIDENCE:.0%} interval)", "p, Holm",
+    "verdict",
+)  # fmt: skip
+LEARNT_HEADER = ("game", "seeds", "random", "bar", "reference", "p", "learnt", "transitions with a reward")
+VIEW_HEADER = (
+    "variant", "game", "of what was learnt", "p", "two-sided", "lowest possible", "drop that shows",
+    "training: reference", "variant's",
+)  # fmt: skip
+LEFT = {"claim", "variant", "game", "verdict", "learnt", "seeds"}
+
+
+def table_rows(found: Findings) -> list[tuple[str, ...]]:
+    """A row per variant and game."""
+    return [_row(row) for row in found.rows]
+
+
+def _row(row: Row) -> tuple[str, ...]:
+    result, effect = row.judged, row.judged.effect
+    interval = f"{signed(effect.interval[0])} to {signed(effect.interval[1])}" if effect.interval else "none"
+    return (
+        row.variant.claim, row.variant.name, row.game, f"{len(row.runs)} v {len(row.reference)}",
+        points(_mean(row.reference)), points(_mean(row.runs)), f"{signed(effect.difference)} ({interval})",
+        p_value(result.adjusted_lower), str(result.verdict),
+    )  # fmt: skip
+
+
+def learnt_rows(found: Findings) -> list[tuple[str, ...]]:
+    """A row per game: whether it bears any verdict, and how sparse its rewards are (claim C6)."""
+    return [
+        (
+            each.game, str(len(each.scores)), points(each.random), points(each.bar), points(float(each.scores.mean())),
+            p_value(each.p), learnt_word(each), _share(found.reward_share(each.game)),
+        )
+        for each in found.learnt
+    ]  # fmt: skip
+
+
+def learnt_word(each: Learnt) -> str:
+    """``yes``, ``no``, or that there are too few seeds to tell."""
+    if not each.decidable:
+        return str(Verdict.TOO_FEW)
+    return "yes" if each.holds else "no"
+
+
+def view_rows(found: Findings) -> list[tuple[str, ...]]:
+    """A row per variant and game: the effect in other units, what so few seeds can show, and training returns."""
+    rows = list[tuple[str, ...]]()
+    for row in found.rows:
+        result, effect = row.judged, row.judged.effect
+        own, reference = (float(np.mean([run.training for run in runs])) for runs in (row.runs, row.reference))
+        rows.append((
+            row.variant.name, row.game, f"{result.share:+.0%}" if result.share is not None else "none",
+            p_value(effect.p_lower), p_value(effect.p_two_sided), p_value(effect.lowest_p), points(result.detectable),
+            points(reference), points(own),
+        ))  # fmt: skip
+    return rows
+
+
+def notes(found: Findings) -> list[str]:
+    """How the numbers are made, and what they cannot show."""
+    config = found.runs[0].record.config
+    lines = [
+        f"Score: mean return of {config.evaluation_episodes} evaluation episodes of the last network at epsilon "
+        f"{config.evaluation_epsilon:g}, as of every variant, after {format_frames(config.total_frames)} frames. "
+        "Effect: mean of the variant's seeds less mean of the reference's, in raw points; of what was learnt: in units "
+        "of the reference's mean less the random policy's.",
+        "p: exact permutation test of the means, one-sided (lower); interval: the shifts that the same test, "
+        "two-sided, does not reject, for a variant that moves every run alike.",
+    ]
+    if found.rows:
+        lines.append(
+            f"p, Holm: adjusted for the {len(found.rows)} comparisons of this table. {Verdict.CONFIRMED!s}: below "
+            f"{LEVEL:g}; {Verdict.OPPOSITE!s}: the other side below {LEVEL:g}, adjusted alike; {Verdict.NO_EFFECT!s}: "
+            f"neither; {Verdict.TOO_FEW!s}: no scores of so few "
+            "seeds could have reached that level in this table."
+        )
+        lines.append(
+            f"Drop that shows: the smallest that would be found {POWER:.0%} of the time, at the level of Holm's first "
+            "step, if scores were normal and spread as seen. Lowest possible: the smallest p of so few seeds."
+        )
+    lines.append(
+        f"A game bears a verdict if the reference is above the random policy's published score by more than "
+        f"{LEARNT_MARGIN:.0%} of the way to the human one, p < {LEVEL:g} by an exact sign-change test over its seeds."
+    )
+    lines.append(
+        "Training: mean raw return of the episodes that ended in the last quarter of training. It is played with the "
+        "variant's own epsilon, so it compares variants of exploration with nothing."
+    )
+    for row in found.rows:
+        if row.unchanged:
+            lines.append(
+                f"{row.variant.name} on {row.game}: the very episodes of the reference; it changes nothing here."
+            )
+    names = {row.variant.name for row in found.rows}
+    lines += [f"{other} is {name}: {reason}." for other, (name, reason) in ALIASES.items() if name in names]
+    if found.unfinished:
+        lines.append(f"Left out, not finished: {', '.join(found.unfinished)}.")
+    return lines
+
+
+# ---------------------------------------------------------------------- as text
+
+
+def markdown(found: Findings) -> str:
+    """The tables and their notes."""
+    claims = dict.fromkeys(row.variant.claim for row in found.rows)
+    parts = [
+        _markdown_table(LEARNT_HEADER, learnt_rows(found)),
+        *([_markdown_table(HEADER, table_rows(found)), _markdown_table(VIEW_HEADER, view_rows(found))]
+          if found.rows else []),
+        *(["\n".join(f"- {claim}: {CLAIMS[claim]}" for claim in claims)] if claims else []),
+        "\n".join(f"- {note}" for note in [*notes(found), made_by(found.runs)]),
+    ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+def made_by(runs: Sequence[Run]) -> str:
+    """Machines and source revisions of ``runs``."""
+    origins = [run.record.run["provenance"] for run in runs]
+    machines = dict.fromkeys(machine_words(each["machine"]) for each in origins)
+    sources = dict.fromkeys(
+        f"{str(each['source']['commit'])[:10]}{' with uncommitted changes' if each['source']['dirty'] else ''}"
+        for each in origins
+    )
+    return f"{len(runs)} runs, made by {'; '.join(machines)}, source {', '.join(sources)}."
+
+
+def markdown_of_all(store: Store) -> str:
+    """Every group that has runs, a section each, for the documentation."""
+    if not groups(store):
+        return "No run is stored yet: `tox -e bench-failures` makes the first.\n"
+    return "\n".join(f"### `{group}`\n\n{markdown(find(store, group))}" for group in groups(store))
+
+
+def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    rule = "|".join("---" if name in LEFT else "---:" for name in header)
+    return "\n".join([f"| {' | '.join(header)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def as_json(found: Findings) -> dict[str, Any]:
+    """The same for a program: every number unrounded."""
+    return {
+        "schema": 1,
+        "group": found.group,
+        "games": [
+            {"game": each.game, "random": each.random, "bar": each.bar, "scores": each.scores.tolist(), "p": each.p,
+             "learnt": learnt_word(each), "nonzero_reward_share": _or_none(found.reward_share(each.game))}
+            for each in found.learnt
+        ],
+        "comparisons": [
+            {"claim": row.variant.claim, "variant": row.variant.name, "game": row.game,
+             "scores": scores_of(row.runs).tolist(), "reference_scores": scores_of(row.reference).tolist(),
+             "difference": row.judged.effect.difference, "interval": row.judged.effect.interval,
+             "of_what_was_learnt": row.judged.share, "p_lower": row.judged.effect.p_lower,
+             "p_higher": row.judged.effect.p_higher, "p_two_sided": row.judged.effect.p_two_sided,
+             "lowest_p": row.judged.effect.lowest_p, "p_lower_holm": row.judged.adjusted_lower,
+             "p_higher_holm": row.judged.adjusted_higher, "smallest_drop_that_shows": _or_none(row.judged.detectable),
+             "verdict": str(row.judged.verdict), "unchanged": row.unchanged}
+            for row in found.rows
+        ],
+        "unfinished": list(found.unfinished),
+        "notes": notes(found),
+    }  # fmt: skip
+
+
+# ---------------------------------------------------------------------- numbers
+
+
+def points(value: float) -> str:
+    """Raw points, e.g. ``1,235`` or ``12.3``; ``none`` where there is no number."""
+    return f"{value:,.{_decimals(value)}f}" if math.isfinite(value) else "none"
+
+
+def signed(value: float) -> str:
+    """With its sign."""
+    return f"{value:+,.{_decimals(value)}f}" if math.isfinite(value) else "none"
+
+
+def _decimals(value: float) -> int:
+    return 0 if abs(value) >= 100 else 1
+
+
+def p_value(value: float) -> str:
+    """Three decimals, never 0."""
+    return f"{value:.3f}" if value >= 0.0005 else "< 0.001"
+
+
+def _mean(runs: Sequence[Run]) -> float:
+    return float(scores_of(runs).mean())
+
+
+def _share(value: float) -> str:
+    return f"{value:.2%}" if math.isfinite(value) else "not recorded"
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
