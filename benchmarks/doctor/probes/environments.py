@@ -4,6 +4,8 @@ An environment shows a *grid* of brightnesses (0 to 255). As an image each cell 
 frame; as a vector it is a number. Either way an observation is the four newest grids, as on Atari.
 """
 
+# ruff: noqa: D102 - reset, step and look are said once, in the base
+
 from __future__ import annotations
 
 from dataclasses import dataclass

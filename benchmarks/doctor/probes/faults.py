@@ -1,5 +1,7 @@
 """Faults planted in sound agents, one cause each: the evidence that each probe isolates its own."""
 
+# ruff: noqa: D101, D102 - each class is a fault, said in FAULTS, and has the methods of the protocol
+
 from __future__ import annotations
 
 import dataclasses
@@ -22,7 +24,6 @@ class Broken:
         self.agent = agent
 
     def act(self, observation: Observation, explore: bool) -> int:
-        """Of the protocol."""
         return int(self.agent.act(observation, explore))
 
     def observe(
@@ -34,95 +35,63 @@ class Broken:
         terminated: bool,
         truncated: bool,
     ) -> None:
-        """Of the protocol."""
         self.agent.observe(observation, action, reward, next_observation, terminated, truncated)
 
     def learn(self) -> None:
-        """Of the protocol."""
         self.agent.learn()
 
     def values(self, observation: Observation) -> Any:
-        """Of the protocol."""
         return self.agent.values(observation)
 
 
-class NeverLearns(Broken):  # noqa: D101
+class NeverLearns(Broken):
     def learn(self) -> None:
-        """Never."""
+        pass
 
 
-class Blind(Broken):  # noqa: D101
+class Blind(Broken):
     def act(self, observation: Observation, explore: bool) -> int:
-        """In the dark."""
         return super().act(np.zeros_like(observation), explore)
 
     def observe(self, observation: Observation, *told: Any) -> None:
-        """All is dark."""
         action, reward, after, terminated, truncated = told
         super().observe(np.zeros_like(observation), action, reward, np.zeros_like(after), terminated, truncated)
 
     def values(self, observation: Observation) -> Any:
-        """Of the dark."""
         return super().values(np.zeros_like(observation))
 
 
-class TerminalBootstrapped(Broken):  # noqa: D101
+class TerminalBootstrapped(Broken):
     def observe(self, *told: Any) -> None:
-        """An end becomes a time limit."""
         *others, terminated, truncated = told
         super().observe(*others, False, truncated or terminated)
 
 
-class TruncationTerminal(Broken):  # noqa: D101
+class TruncationTerminal(Broken):
     def observe(self, *told: Any) -> None:
-        """A time limit becomes an end."""
         *others, terminated, truncated = told
         super().observe(*others, terminated or truncated, False)
 
 
-class WrongActionStored(Broken):  # noqa: D101
+class WrongActionStored(Broken):
     def observe(self, observation: Observation, action: int, *told: Any) -> None:
-        """Whatever was done, 0 is stored."""
         super().observe(observation, 0, *told)
 
 
-class ActsOnOldObservation(Broken):  # noqa: D101
+class ActsOnOldObservation(Broken):
     first: Observation | None = None
 
     def act(self, observation: Observation, explore: bool) -> int:
-        """The greedy action is that of the first observation of all."""
         if self.first is None:
             self.first = observation
         return super().act(observation if explore else self.first, explore)
-
-
-class OneFrame(Broken):  # noqa: D101
-    @staticmethod
-    def newest(observation: Observation) -> Observation:
-        """The older three frames black."""
-        masked = observation.copy()
-        masked.reshape(4, -1)[:3] = 0
-        return masked
-
-    def act(self, observation: Observation, explore: bool) -> int:
-        """On the newest frame."""
-        return super().act(self.newest(observation), explore)
-
-    def observe(self, observation: Observation, *told: Any) -> None:
-        """The newest frames."""
-        action, reward, after, terminated, truncated = told
-        super().observe(self.newest(observation), action, reward, self.newest(after), terminated, truncated)
-
-    def values(self, observation: Observation) -> Any:
-        """Of the newest frame."""
-        return super().values(self.newest(observation))
 
 
 @dataclass(frozen=True)
 class Fault:
     """One thing taken away or broken.
 
-    ``probe`` is the one that isolates it; ``also`` are those that it cannot but fail besides.
+    ``probe`` is the one that isolates it: the only one that fails without resting on a failed one.
     """
 
     name: str
@@ -130,7 +99,6 @@ class Fault:
     probe: str
     settings: Mapping[str, Any] = field(default_factory=dict)  # changes of DQNConfig
     wrap: Callable[[Any], ProbedAgent] = lambda agent: agent
-    also: tuple[str, ...] = ()
 
 
 FAULTS: tuple[Fault, ...] = (

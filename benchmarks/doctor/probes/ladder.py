@@ -50,7 +50,7 @@ class Probe:
     combine: Callable[[Found], float] = field(default=mean)
 
     def margin(self, number: float) -> float:
-        """Distance of ``number`` to the nearer threshold, in its own unit; negative: it fails. what is not finite fails by -inf."""
+        """Distance of ``number`` to the nearer threshold; below 0 it fails. What is not finite fails by -inf."""
         return -math.inf if not math.isfinite(number) else min(number - self.low, self.high - number)
 
     @property

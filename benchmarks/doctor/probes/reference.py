@@ -135,7 +135,7 @@ class ReferenceAgent:
     ) -> None:
         self.population.replay.append(
             np.array([action]),
-            np.array([reward], np.float32).clip(-1, 1),
+            np.array([reward], np.float32).clip(-self.population.reward_clip, self.population.reward_clip),
             np.array([terminated]),
             frame[None],
             np.array([truncated]),

@@ -5,6 +5,8 @@ It is what faults are planted in where speed matters. The reference itself is pr
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
@@ -45,13 +47,13 @@ class SmallDQN:
     def __init__(self, observation_space: Box, num_actions: int, config: DQNConfig, seed: int) -> None:
         self.config = config
         self.num_actions = num_actions
-        self.divisor = 255.0 if observation_space.dtype == np.uint8 else 1.0
+        self.divisor = config.input_divisor if observation_space.dtype == np.uint8 else 1.0
         self._explore = Member("small-dqn", seed).numpy_stream("explore")
         self._sampling = Member("small-dqn", seed).numpy_stream("replay")
         draw = Member("small-dqn", seed).numpy_stream("init")
         sizes = [*observation_space.shape, HIDDEN, num_actions]
         self.weights: list[Array] = []
-        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+        for fan_in, fan_out in itertools.pairwise(sizes):
             bound = fan_in**-0.5
             self.weights += [draw.uniform(-bound, bound, (fan_in, fan_out)), draw.uniform(-bound, bound, fan_out)]
         self.target_weights = [weight.copy() for weight in self.weights]
@@ -116,8 +118,11 @@ class SmallDQN:
         )
 
     def scaled(self, observations: Observation) -> Array:
-        """What the network is given, [B, K]."""
-        return observations / self.divisor
+        """What the network is given, [B, K]: scaled, the oldest frames black if it shall see fewer than four."""
+        frames = observations.reshape(len(observations), 4, -1) / self.divisor
+        frames[:, : 4 - self.config.frames_per_state] = 0.0
+        scaled: Array = frames.reshape(len(observations), -1)
+        return scaled
 
     def forward(self, weights: list[Array], x: Array) -> tuple[Array, Array]:
         """Hidden units [B, H] and Q values [B, A] of inputs [B, K]."""
