@@ -278,6 +278,7 @@ class Blocks(Environment):
     """Two similar states, two actions; right in one is wrong in the other. They come in long blocks, not mixed."""
 
     num_actions = 2
+    shape = (3, 3)
     num_blocks = 8
 
     def __init__(self, rng: np.random.Generator, agent_steps: int) -> None:
@@ -298,5 +299,5 @@ class Blocks(Environment):
         return context ^ self.first
 
     def look(self, context: int) -> Grid:
-        """What is seen in ``context``: three cells are the same."""
-        return self.lit(1, 2, 3 if context else 0)
+        """What is seen in ``context``: seven of eight cells are the same."""
+        return self.lit(*range(1, 8), 8 if context else 0)

@@ -21,6 +21,11 @@ def settled(agent_steps: int) -> Sequence[int]:
     return [agent_steps - agent_steps // 40 * number for number in range(10)]
 
 
+def from_the_first(agent_steps: int) -> Sequence[int]:
+    """Twenty moments, the first of them before anything was learnt."""
+    return [1, *(agent_steps * number // 20 for number in range(1, 21))]
+
+
 def block_ends(agent_steps: int) -> Sequence[int]:
     """The ends of the last four blocks."""
     return [agent_steps * number // env.Blocks.num_blocks for number in (5, 6, 7, 8)]
@@ -72,6 +77,17 @@ def constant_value(look: Look) -> float:
 def value_difference(look: Look) -> float:
     """Of the state that pays and the one that costs."""
     return look.value(look.environment.look(0)) - look.value(look.environment.look(1))
+
+
+def signed_size(look: Look) -> float:
+    """Larger size of the two values; negative unless the state that pays is worth more by 1."""
+    pays, costs = look.value(look.environment.look(0)), look.value(look.environment.look(1))
+    return max(abs(pays), abs(costs)) * (1 if pays - costs >= 1 else -1)
+
+
+def largest_if_learnt(found: Found) -> float:
+    """Largest size at any moment; NaN if at the last one the two states were not told apart."""
+    return max(map(abs, found.values())) if found[max(found)] > 0 else math.nan
 
 
 def spread(look: Look) -> float:
@@ -193,7 +209,7 @@ LADDER: tuple[Probe, ...] = (
         isolates="value spreads by bootstrapping",
         quantity="share of the next state's value that has arrived (right: the discount)",
         low=0.75,
-        high=1.1,
+        high=1.25,
         where=(
             "target = r + discount * max Q_target(next): is the discount in it, and the *next* observation?",
             "is the target network ever copied to within agent_steps?",
@@ -273,7 +289,7 @@ LADDER: tuple[Probe, ...] = (
         isolates="a time limit is not an end: the value after it counts",
         quantity="value of a state that a time limit cuts off, as a share of the next one's (right: the discount)",
         low=0.75,
-        high=1.1,
+        high=1.25,
         where=(
             "`done = terminated or truncated` in the target: only `terminated` may stop the bootstrapping",
             "after a truncation, is the next observation the last one of this episode, or the first of the next?",
@@ -287,7 +303,7 @@ LADDER: tuple[Probe, ...] = (
         id="target-lag",
         isolates="values do not chase themselves: the target network lags",
         quantity="agent steps in which the value of an endless loop rises from 1 to 4, as a share of the run",
-        low=0.06,
+        low=0.08,
         high=math.inf,
         where=(
             "the target of an update: Q of the target network, not of the one that learns",
@@ -304,24 +320,28 @@ LADDER: tuple[Probe, ...] = (
     Probe(
         id="input-scale",
         isolates="bytes are scaled: a faint difference in a bright picture is seen",
-        quantity="difference of two states' values (right: 2)",
-        low=1.2,
-        high=2.8,
+        quantity="largest value at any moment, of an untrained agent too (right: about 1); none if the difference is "
+        "not learnt",
+        low=0.5,
+        high=2.0,
         where=(
-            "observations of 0 to 255 must be divided by 255 (observation_space.high), once: not never, not twice",
+            "observations of 0 to 255 must be divided by 255 (observation_space.high), once: never leaves an untrained "
+            "network's values in the tens, twice leaves nothing to tell apart",
             "the same scaling in act() and in the update",
         ),
         environment=env.FaintDifference,
-        measure=value_difference,
+        measure=signed_size,
         agent_steps=_steps(300, 1_000),
         builds_on=("observation-value",),
+        checkpoints=from_the_first,
+        combine=largest_if_learnt,
     ),
     Probe(
         id="delayed-reward",
         isolates="the discount reaches over several agent steps",
         quantity="share of a reward's value that is seen six agent steps before it (right: discount**6)",
         low=0.75,
-        high=1.1,
+        high=1.25,
         where=(
             "the discount: .99 an agent step, not a frame; .9 leaves .53 here, .5 leaves .02",
             "copies to the target network: value moves one step with each, so there must be more than six in "
@@ -329,7 +349,7 @@ LADDER: tuple[Probe, ...] = (
         ),
         environment=env.Corridor,
         measure=far_sight,
-        agent_steps=_steps(500, 1_600),
+        agent_steps=_steps(380, 1_600),
         builds_on=("two-step", "termination"),
     ),
     Probe(
