@@ -27,7 +27,22 @@ def test_each_fault_leads_to_its_own_probe_and_no_other():
     assert failed == {"none": set()} | EXPECTED
 
 
-EXPECTED = {}
+BEHAVIOUR = {"observation-action", "velocity", "exploration", "replay"}  # need the right action in each state
+EXPECTED = {
+    "never-learns": {*IDS},
+    "blind": {"observation-value", "termination", "input-scale"} | BEHAVIOUR,  # two states' values become one
+    "discount-0": {"two-step", "truncation", "target-lag", "delayed-reward", "exploration"},  # nothing spreads back
+    "terminal-bootstrapped": {"termination", "delayed-reward"},  # the end, which should be worth 1, is worth more
+    "wrong-action-stored": {"action-reward"} | BEHAVIOUR,
+    "acts-on-old-observation": BEHAVIOUR,
+    "one-frame": {"velocity"},
+    "truncation-terminal": {"truncation"},
+    "no-target-network": {"target-lag"},
+    "unscaled": {"input-scale"},
+    "discount-0.9": {"delayed-reward"},
+    "no-exploration": {"exploration"},
+    "newest-only": {"replay"},
+}
 REFERENCE_SEEDS = range(5)
 
 

@@ -18,13 +18,13 @@ from dqn_ref.population import Population
 from dqn_ref.seeds import Member
 from dqn_ref.train import make_population
 
-UPDATES = 350  # in a probe, at most: each takes 10 ms of one core
+UPDATES = 350  # in a probe, about; each takes 7 to 15 ms of one core
 
 
 def reference_config(agent_steps: int) -> DQNConfig:
     """The paper's hyperparameters, with schedules that fit a training of ``agent_steps``.
 
-    Small batches, and steps four times as long: 200 updates must do.
+    Small batches, and steps four times as long: a few hundred updates must do.
     """
     warm_up = agent_steps // 10
     return DQNConfig(
@@ -32,7 +32,7 @@ def reference_config(agent_steps: int) -> DQNConfig:
         iteration_frames=4 * agent_steps,
         batch_size=8,
         learning_rate=4 * 0.00025,
-        update_period_agent_steps=1 + (agent_steps - warm_up) // UPDATES,
+        update_period_agent_steps=max(1, (agent_steps - warm_up) // UPDATES),
         target_period_agent_steps=agent_steps // 16,
         replay_capacity=agent_steps,
         replay_start_agent_steps=warm_up,
