@@ -35,8 +35,8 @@ from benchmarks.compare_command import compare
 from benchmarks.console import console, say
 from benchmarks.costs import Costs, costs_from, measure, runs_at_once
 from benchmarks.doctor.lint_command import Lint, lint_command
-from benchmarks.doctor.verdicts.command import Diagnose, diagnose_run
 from benchmarks.doctor.probes.command import Probe, probe
+from benchmarks.doctor.verdicts.command import Diagnose, diagnose_run
 from benchmarks.engines.local import end_with_parent
 from benchmarks.failures.arguments import FailuresPlan, FailuresPlot, FailuresRun, FailuresStatus, FailuresTable
 from benchmarks.failures.command import failures_plan, failures_plot, failures_run, failures_status, failures_table
