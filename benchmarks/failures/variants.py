@@ -59,16 +59,24 @@ def _learning_agent_steps(config: DQNConfig) -> int:
 
 REFERENCE = Variant("reference", "reference", {}, "The paper's algorithm, as the protocol has it.", NATURE_METHODS)
 
-CONTROL = Variant(
-    "no-reward", "control", {"reward_clip": 1e-9},
-    "Rewards are clipped to nothing, so that no action is worth more than another, while values, updates and epsilon "
-    "go on. A reference that scores no more than this has learnt nothing, however far above random play both are.",
-    "this project",
+CONTROLS = (
+    Variant(
+        "no-reward", "control", {"reward_clip": 1e-9},
+        "Rewards are clipped to nothing: values stay where they began, and no action is worth more than another.",
+        "this project",
+    ),
+    Variant(
+        "constant-reward", "control", {"constant_reward": 0.06},
+        "Every step has the same reward, about the mean of the game's own: values rise and greedy actions change as "
+        "the reference's do, but nothing tells which actions score. A reference that scores no more than this has not "
+        "learnt to play, however far above random play both are.",
+        "this project",
+    ),
 )  # fmt: skip
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType({variant.name: variant for variant in (
     REFERENCE,
-    CONTROL,
+    *CONTROLS,
     # ------------------------------------------------------------------ C1: input and network
     Variant(
         "flat-mlp", "C1", {"network": "flat_mlp"},
