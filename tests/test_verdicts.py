@@ -161,8 +161,16 @@ def test_every_sign_is_crossed_just_beyond_its_bar_and_not_just_before_it(cause,
         assert read.frame in made.frames
 
 
+@pytest.mark.parametrize(("ratio", "status"), [(0.9, "learning"), (0.91, "scoring"), (1.3, "scoring")])
+def test_a_score_above_random_is_no_sign_of_learning_where_values_explain_nothing(ratio, status):
+    found = diagnose(healthy(td_error_ratio=ratio)).learning
+    assert (found.status, found.shown) == (status, status == "learning")
+    assert ("need not be learning" in found.words) == (status == "scoring")
+    assert found.p_above_random < 0.01
+
+
 def test_every_bar_is_used_and_every_sign_has_a_bar_a_quantity_and_a_view():
-    assert {sign.bar for _, sign in SIGNS} == set(BARS)
+    assert {sign.bar for _, sign in SIGNS} == set(BARS) - {"unexplained"}  # which qualifies learning, and is no sign
     for _, sign in SIGNS:
         assert sign.quantity in QUANTITIES
         assert sign.view in VIEWS

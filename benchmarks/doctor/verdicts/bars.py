@@ -58,6 +58,9 @@ BARS: dict[str, Bar] = {
         1.2, 2.0, "tuned",
         "at 1 a constant would predict the targets as well; healthy runs begin at up to 1.06",
     ),
+    "unexplained": Bar(
+        0.9, 0.97, "tuned", "at 1 nothing of the targets' variance is explained, and a score is no sign of learning",
+    ),
     "td_error_ratio_fits": Bar(0.5, 0.25, "tuned", "most of the targets' variance is explained"),
     # ------------------------------------------------------------------ updates
     "target_lag": Bar(

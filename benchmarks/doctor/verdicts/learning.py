@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.doctor.verdicts.bars import (
+    BARS,
     FEWEST_EPISODES,
     FRAMES_TO_TELL,
     LEARNING_P,
@@ -20,7 +21,7 @@ from benchmarks.doctor.verdicts.quantities import setting
 from benchmarks.reference import human_and_random
 from dqn_ref.config import NATURE
 
-Status = Literal["learning", "rising", "not learning", "unknown"]
+Status = Literal["learning", "rising", "scoring", "not learning", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,25 @@ def learning(log: Log) -> Learning:
         return _of_means(first, late, anchors.random if anchors else None, means)
     above = _p_above(late, anchors.random) if anchors else None
     rising = _p_rising(first, late) if len(first) >= FEWEST_EPISODES else None
-    return _tested(log, len(late), above, rising, means)
+    return _explained(log, _tested(log, len(late), above, rising, means))
+
+
+def _explained(log: Log, found: Learning) -> Learning:
+    """``found``, unless its values explain next to nothing: then a score above random play is no sign of learning.
+
+    Early in training one action is greedy nearly everywhere, and which one it is changes with the updates. To hold an
+    action for a while earns more than to jitter, in some games twice as much, whatever the rewards are.
+    """
+    series = log.series.get("td_error_ratio")
+    late = series.after(2 * log.frames_done // 3).finite().values if series else np.zeros(0)
+    if not found.shown or not len(late) or not (ratio := float(np.median(late))) > BARS["unexplained"].at:
+        return found
+    why = (
+        f"But its values explain {max(0.0, 1 - ratio):.0%} of the variance of their targets, so this need not be "
+        "learning: a greedy action that is held for a while, whichever it is, can score as much."
+    )
+    said = found.words.replace("It is learning:", "Returns are above random play:")
+    return replace(found, status="scoring", words=f"{said} {why}")
 
 
 def _returns(log: Log) -> tuple[NDArray[np.int64], NDArray[np.float64], bool]:
