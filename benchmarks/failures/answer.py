@@ -1,0 +1,161 @@
+"""What was measured, claim by claim, in sentences: every number of docs/why-dqn-fails.md comes from records, here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from benchmarks.failures.effects import Learnt
+from benchmarks.failures.findings import Findings, Run, find, groups, scores_of
+from benchmarks.failures.table import points
+from benchmarks.failures.variants import CLAIMS, CONTROL, REFERENCE, VARIANTS
+from benchmarks.store import Store
+from dqn_ref.config import NATURE, DQNConfig, format_frames
+
+NO_RUNS = "No run is stored yet: `tox -e bench-failures` makes the first.\n"
+
+
+def _each_game(store: Store, words: Callable[[Findings, Learnt], str]) -> str:
+    parts = [words(found, each) for group in groups(store) for found in [find(store, group)] for each in found.learnt]
+    return "\n".join(parts) or NO_RUNS
+
+
+# ---------------------------------------------------------------------- is it learning at all?
+
+
+def state_of_learning(store: Store) -> str:
+    """What the reference had learnt at each budget and game, in sentences."""
+    return _each_game(store, _state)
+
+
+def _state(found: Findings, each: Learnt) -> str:
+    reference, control = found.of(REFERENCE, each.game), found.of(CONTROL, each.game)
+    config = reference[0].record.config
+    ratio, entropy = late(reference, "td_error_ratio"), late(reference, "action_entropy")
+    learns = "above" if each.holds else "not shown to be above"
+    lines = [
+        f"**{each.game}, {format_frames(config.total_frames)} frames ({found.group}).**",
+        f"Random play scores {points(each.random)} (published), the reference {_scores(reference)} while it learns, "
+        f"and the control, whose rewards are all the same, {_scores(control)}: the reference is {learns} both.",
+        f"Held still, the reference's last networks score {points(_mean([run.evaluation for run in reference]))}.",
+        f"Their values of first states are {late(reference, 'q_start'):.1f}, what follows is worth "
+        f"{late(reference, 'start_return'):.1f}; they explain {max(0.0, 1 - ratio):.0%} of the variance of their "
+        f"targets; the greedy actions' entropy is {entropy:.2f} of 1 (medians of the second half).",
+        f"The target network was copied {copies(config):,.0f} times.",
+    ]
+    return " ".join(lines) + "\n"
+
+
+def _scores(runs: Sequence[Run]) -> str:
+    if not runs:
+        return "(no run)"
+    scores = scores_of(runs)
+    spread = f", {points(float(scores.min()))} to {points(float(scores.max()))}" if len(scores) > 1 else ""
+    return f"{points(float(scores.mean()))} ({len(runs)} seeds{spread})"
+
+
+def late(runs: Sequence[Run], metric: str) -> float:
+    """Median over runs of the median of ``metric`` over the second half of training; NaN where it was not measured."""
+    medians = list[float]()
+    for run in runs:
+        rows = [row for row in run.record.progress() if row["frames"] > run.record.config.total_frames / 2]
+        values = np.array([row[metric] for row in rows])
+        values = values[np.isfinite(values)]
+        medians += [float(np.median(values))] if len(values) else []
+    return float(np.median(medians)) if medians else math.nan
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan
+
+
+# ---------------------------------------------------------------------- how long values take to rise
+
+
+def copies(config: DQNConfig) -> float:
+    """Copies to the target network in a run of ``config`` after its warm-up."""
+    learning = config.total_agent_steps - config.replay_start_agent_steps
+    if config.target_period_updates is not None:
+        return learning / (config.target_period_updates * config.update_period_agent_steps)
+    return learning / config.target_period_agent_steps
+
+
+def rise(store: Store) -> str:
+    """How far bootstrapped values can have risen: arithmetic, beside what the runs' values were."""
+    lines = [
+        "| setting | frames | copies to the target | at most so much of a lasting reward's value | measured: value of "
+        "first states / what followed |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for group in groups(store):
+        found = find(store, group)
+        for each in found.learnt:
+            reference = found.of(REFERENCE, each.game)
+            config = reference[0].record.config
+            share = late(reference, "q_start") / late(reference, "start_return")
+            name = f"{each.game}, {reference[0].record.protocol}"
+            lines.append(_rise_row(name, config, config.total_frames, f"{share:.0%}"))
+    for frames in (1_000_000, 2_000_000, 4_000_000, 10_000_000, 50_000_000):
+        lines.append(_rise_row("the paper's", NATURE.config, frames, ""))
+    return "\n".join(lines) + "\n"
+
+
+def _rise_row(name: str, config: DQNConfig, frames: int, measured: str) -> str:
+    steps = frames // config.frames_per_agent_step - config.replay_start_agent_steps
+    number = max(0, steps // config.target_period_agent_steps)
+    return (
+        f"| {name} | {format_frames(frames)} | {number:,} | {1 - config.discount ** (number + 1):.0%} | {measured} |"
+    )
+
+
+# ---------------------------------------------------------------------- claim by claim
+
+
+def claims(store: Store) -> str:
+    """A row for each claim and variant that was run: what was measured, and whether that says anything."""
+    parts = list[str]()
+    for group in groups(store):
+        found = find(store, group)
+        for each in found.learnt:
+            rows = [row for row in found.rows if row.game == each.game]
+            if not rows:
+                continue
+            reference = found.of(REFERENCE, each.game)
+            parts.append(f"{each.game}, {group}; the reference scores {_scores(reference)}.\n")
+            parts.append("| claim | variant | score | values beyond the bound | verdict on the score |")
+            parts.append("|---|---|---:|---:|---|")
+            parts += [
+                f"| {row.variant.claim} | {row.variant.name} | {_scores(row.runs)} | "
+                f"{beyond(row.runs)} of {len(row.runs)} v {beyond(reference)} of {len(reference)} | "
+                f"{row.judged.verdict!s} |"
+                for row in rows
+            ]
+            parts.append("")
+    told = {claim: words for claim, words in CLAIMS.items() if claim.startswith("C")}
+    parts += [f"- {claim}: {words}" for claim, words in told.items()]
+    return "\n".join(parts) + "\n"
+
+
+def beyond(runs: Sequence[Run]) -> int:
+    """Runs in which a held-out value exceeded what any return can be."""
+    return sum(_largest(run) > bound(run.record.config) for run in runs)
+
+
+def bound(config: DQNConfig) -> float:
+    """The most that a return can be, r_max / (1 - discount); infinite where rewards are not clipped."""
+    largest = config.reward_clip if config.constant_reward is None else abs(config.constant_reward)
+    return math.inf if largest is None or config.discount == 1 else largest / (1 - config.discount)
+
+
+def _largest(run: Run) -> float:
+    values = [row["q_max"] for row in run.record.progress()]
+    return max((value for value in values if not math.isnan(value)), default=-math.inf)
+
+
+def untried(store: Store) -> str:
+    """Variants that no stored run has tried."""
+    tried = {run.variant.name for group in groups(store) for run in find(store, group).runs}
+    missing = [name for name in VARIANTS if name not in tried]
+    return f"Not run yet: {', '.join(missing)}.\n" if missing else "Every variant has been run.\n"
