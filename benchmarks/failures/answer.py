@@ -159,3 +159,27 @@ def untried(store: Store) -> str:
     tried = {run.variant.name for group in groups(store) for run in find(store, group).runs}
     missing = [name for name in VARIANTS if name not in tried]
     return f"Not run yet: {', '.join(missing)}.\n" if missing else "Every variant has been run.\n"
+
+
+# ---------------------------------------------------------------------- what measuring costs
+
+
+def cost_of_measuring(store: Store) -> str:
+    """Share of training time that went into rows of progress and saved weights: what the intervals do not count."""
+    runs = [run for group in groups(store) for run in find(store, group).runs if run.variant is REFERENCE]
+    if not runs:
+        return NO_RUNS
+    rows, outside, wall = 0, 0.0, 0.0
+    for run in runs:
+        progress = run.record.progress()
+        starts = [0.0, *(row["frames"] for row in progress[:-1])]
+        steps = zip(progress, starts, strict=True)
+        within = sum((row["frames"] - start) / row["frames_per_second"] for row, start in steps)
+        rows, wall = rows + len(progress), wall + progress[-1]["wall_seconds"]
+        outside += progress[-1]["wall_seconds"] - within
+    config = runs[0].record.config
+    return (
+        f"{outside / wall:.2%} of the training time of {len(runs)} runs of the reference went into writing {rows} rows, "
+        f"all measures and saved weights included: {outside / rows:.2f} s each, one every "
+        f"{format_frames(config.progress_frames)} frames, on {config.heldout_states} states.\n"
+    )
