@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks import baselines
 from benchmarks.costs import format_seconds
 from benchmarks.doctor.verdicts.tables import bars_markdown, causes_markdown
+from benchmarks.failures import answer
 from benchmarks.failures.drawings import draw_groups
 from benchmarks.failures.table import markdown_of_all, markdown_of_variants
 from benchmarks.gates.calibration import TABLES as GATE_TABLES
@@ -44,6 +45,8 @@ PAGES = (
     Path("docs/gates.md"),
     Path("docs/diagnose.md"),
     Path("docs/failures.md"),
+    Path("docs/why-dqn-fails.md"),
+    Path("docs/doctor.md"),
 )
 IMAGES = Path("docs/images")
 COMPARED = ("dopamine-dqn-rmsprop-2018", "dopamine-dqn-adam-mse-2021")
@@ -203,6 +206,11 @@ PARTS: dict[str, Callable[[Store], str]] = {
     "verdict-causes": lambda store: causes_markdown(),
     "verdict-bars": lambda store: bars_markdown(),
     "failure-variants": lambda store: markdown_of_variants(),
+    "why-rise": answer.rise,
+    "why-learning": answer.state_of_learning,
+    "why-claims": answer.claims,
+    "why-untried": answer.untried,
+    "measuring-cost": answer.cost_of_measuring,
     "failures": lambda store: markdown_of_all(store, "images"),
     **{name: _gate(table) for name, table in GATE_TABLES.items()},
 }
