@@ -34,6 +34,7 @@ from benchmarks.baseline_commands import baseline_create, baseline_list, baselin
 from benchmarks.compare_command import compare
 from benchmarks.console import console, say
 from benchmarks.costs import Costs, costs_from, measure, runs_at_once
+from benchmarks.doctor.confusion.command import Confusion, confusion
 from benchmarks.doctor.lint_command import Lint, lint_command
 from benchmarks.doctor.probes.command import Probe, probe
 from benchmarks.doctor.verdicts.command import Diagnose, diagnose_run
@@ -251,6 +252,7 @@ COMMANDS: Commands = {
     "readme": (Readme, readme),
     "lint": (Lint, lint_command),
     "probe": (Probe, probe),
+    "confusion": (Confusion, confusion),
 }
 GROUPS: dict[str, Commands] = {  # commands of two words
     "baseline": {

@@ -57,6 +57,7 @@ FAULTS = [
     ("batch-size", "warning", {"batch_size": 1}),
     ("batch-size", "hint", {"batch_size": 256}),
     ("rewards-not-clipped", "warning", {"reward_clip": math.inf}),
+    ("rewards-constant", "warning", {"rewards_from_game": False}),
     ("errors-not-clipped", "hint", {"error_clip": math.inf}),
     ("learning-rate", "warning", {"learning_rate": 0.0025}),
     ("learning-rate", "warning", {"learning_rate": 0.000025}),
@@ -414,7 +415,7 @@ _shares = {"discount", "gradient_decay", "squared_gradient_decay", "epsilon_star
 def _values(name):
     if name in _words:
         return st.sampled_from([None, *_words[name]])
-    if name in ("floor_outside_root", "epsilon_from_start"):
+    if name in ("floor_outside_root", "epsilon_from_start", "rewards_from_game"):
         return st.sampled_from([None, True, False])
     return st.one_of(st.none(), st.floats(1e-300, 1), st.just(1)) if name in _shares else _numbers
 
@@ -461,6 +462,17 @@ def test_every_fact_of_ours_is_known():
 
 def test_the_paper_texts_target_period_is_four_times_the_codes():
     assert Setup.of(dataclasses.replace(NATURE.config, target_period_updates=10_000)).target_updates == 10_000
+
+
+def test_a_constant_reward_of_any_value_is_warned_of_and_none_is_the_games():
+    for reward in (0.06, 0, -1.0):
+        config = dataclasses.replace(NATURE.config, constant_reward=reward)
+        assert [each.rule for each in warnings_of(config)] == ["rewards-constant"]
+    assert Setup.of_fields({"constant_reward": None}).rewards_from_game is True
+    assert Setup.of_fields({}).rewards_from_game is None
+    for wrong in ("much", True, math.nan):
+        with pytest.raises(UserError, match="constant_reward must be a number"):
+            Setup.of_fields({"constant_reward": wrong})
 
 
 def test_nothing_clipped_is_infinite_in_our_fields():

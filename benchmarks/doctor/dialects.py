@@ -92,7 +92,7 @@ def _detected(path: Path, given: Mapping[str, Any]) -> Dialect:
 # ---------------------------------------------------------------------- ours
 
 _OUR_FIELDS = {field.name for field in dataclasses.fields(DQNConfig)}
-_MADE_OF = ("total_frames", "update_period_agent_steps", "life_loss_terminal")
+_MADE_OF = ("total_frames", "update_period_agent_steps", "life_loss_terminal", "constant_reward")
 _NOTHING_CLIPPED = ("reward_clip", "error_clip")
 
 
@@ -182,6 +182,7 @@ def _sb3_facts(fields: Fields, section: str | None) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "total_agent_steps": total,
         "streams_per_member": envs,
+        "rewards_from_game": True,
         "replay_capacity": fields.positive("buffer_size"),
         "replay_start_agent_steps": fields.number("learning_starts"),
         "bytes_per_transition": kept * FRAME_BYTES * stack if stack else None,
@@ -276,6 +277,7 @@ def _cleanrl_facts(fields: Fields, section: str | None) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "total_agent_steps": total,
         "streams_per_member": envs,
+        "rewards_from_game": True,
         "replay_capacity": fields.positive("buffer_size"),
         "replay_start_agent_steps": fields.number("learning_starts"),
         "bytes_per_transition": STATE_BYTES,

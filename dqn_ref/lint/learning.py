@@ -211,7 +211,22 @@ def errors_not_clipped(
     )
 
 
+@rule(
+    "warning",
+    reference="the game's own rewards, clipped",
+    source="by definition: where every step has the same reward, values tell nothing but how long an episode lasts",
+)  # fmt: skip
+def rewards_constant(rewards_from_game: bool) -> Fault | None:
+    """The same reward at every step, whatever the game gives."""
+    if rewards_from_game:
+        return None
+    return Fault(
+        "Rewards of the game do not reach the learner: every step has the same one.",
+        "Nothing tells which actions score; at best it learns to stay alive. This is a control, not a setup.",
+    )
+
+
 RULES: tuple[Rule, ...] = (
     target_not_behind, target_outlasts_run, horizon_short, horizon_endless, horizon_long, update_rate, batch_size,
-    rewards_not_clipped, errors_not_clipped,
+    rewards_not_clipped, rewards_constant, errors_not_clipped,
 )  # fmt: skip

@@ -113,6 +113,8 @@ class Setup:
     """sum or mean over the batch."""
     reward_clip: float | None = None
     """Rewards are clipped to plus and minus this; infinite: not clipped."""
+    rewards_from_game: bool | None = None
+    """Whether the learner gets the game's rewards; else the same one at every step."""
     error_clip: float | None = None
     """The TD error's gradient is clipped to plus and minus this; infinite: plain squared error."""
 
@@ -197,11 +199,19 @@ class Setup:
             facts["updates_per_agent_step"] = 1 / period
         if (terminal := fields.get("life_loss_terminal")) is not None:
             facts["life_loss"] = "terminal" if terminal else "ignored"
+        if "constant_reward" in fields:
+            if (reward := fields["constant_reward"]) is not None and not _is_number(reward):
+                raise UserError(f"constant_reward must be a number, or none for the game's own, got {reward!r}.")
+            facts["rewards_from_game"] = reward is None
         return cls(**facts)
 
 
 FACTS = tuple(field.name for field in dataclasses.fields(Setup))
 _KINDS = get_type_hints(Setup)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _check(name: str, value: object) -> None:

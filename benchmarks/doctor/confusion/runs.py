@@ -1,0 +1,161 @@
+"""What lint and verdicts say of every finished run of the failures suite, and what would be right.
+
+Lint sees the configuration alone. Verdicts see the log and, of the settings, only those that no variant changes: with
+the discount among them a sign would read gamma-0.5 off its setting, and a reward clip gives itself away alike. What is
+lost without the two is every bound made of them, so the cause values-diverge and a second sign of overestimation and of
+reward-scale cannot be looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from benchmarks.doctor.verdicts import diagnose, read_log
+from benchmarks.doctor.verdicts.causes import BY_ID
+from benchmarks.doctor.verdicts.diagnosis import Diagnosis
+from benchmarks.failures.variants import REFERENCE, VARIANTS
+from benchmarks.store import Store
+from dqn_ref.config import UserError
+from dqn_ref.lint import Setup, lint
+from dqn_ref.provenance import machine_words
+from dqn_ref.records import RunRecord
+
+KEPT_SETTINGS = ("frames_per_agent_step", "total_frames")
+CONFIDENCE = "moderate"  # a cause that is shown less surely is not counted as named
+NOTHING = "nothing"
+
+# (variant, game, seed) of the runs that the bars of the verdicts were set on; no other was looked at before.
+TUNED_GROUP = "early-v1-100k"
+TUNED_ON = frozenset({
+    ("reference", "ms_pacman", 0), ("reference", "ms_pacman", 3), ("flat-mlp", "ms_pacman", 0),
+    ("no-target-network", "ms_pacman", 0), ("no-replay", "ms_pacman", 0), ("tiny-replay", "ms_pacman", 0),
+    ("single-frame", "ms_pacman", 0), ("slow-epsilon", "ms_pacman", 0),
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Names:
+    """What would be a right answer to a fault: any of these."""
+
+    lint: tuple[str, ...]  # rules
+    log: tuple[str, ...]  # causes; none where no cause that verdicts know stands for the fault
+
+
+RIGHT: Mapping[str, Names] = MappingProxyType({
+    # Its log holds a reward in every transition; no cause looks for that, which a game may have too.
+    "constant-reward": Names(("rewards-constant",), ()),
+    "flat-mlp": Names(("network",), ()),
+    "half-width": Names(("network",), ()),
+    "single-frame": Names(("frames-seen",), ()),
+    "no-target-network": Names(("target-not-behind",), ("no-target-lag",)),
+    "no-replay": Names(("replay-tiny", "warm-up-above-replay"), ("correlated-batches",)),
+    "tiny-replay": Names(("replay-tiny", "warm-up-above-replay"), ("correlated-batches",)),
+    "fast-epsilon": Names(("exploration-ends-early",), ("exploration-too-short",)),
+    "slow-epsilon": Names(("exploration-outlasts-run",), ("exploration-too-long",)),
+    "no-exploration": Names(("exploration-none",), ("no-exploration",)),
+    "gamma-0.9": Names(("horizon-short",), ("horizon-too-short",)),
+    "gamma-0.5": Names(("horizon-short",), ("horizon-too-short",)),
+    "gamma-0.999": Names(("horizon-long",), ()),
+    "lr-x10": Names(("learning-rate",), ("learning-rate-too-high",)),
+    "lr-div10": Names(("learning-rate",), ("learning-rate-too-low",)),
+    "mse-unclipped": Names(("errors-not-clipped",), ("unclipped-errors",)),
+    "rmsprop-eps-outside": Names(("floor-outside-root",), ("learning-rate-too-high",)),
+    "no-reward-clip": Names(("rewards-not-clipped",), ("reward-scale",)),
+    "life-loss-not-terminal": Names(("life-loss",), ("terminals-odd",)),
+    "article-bare": Names(
+        ("replay-tiny", "exploration-none", "target-not-behind", "frames-seen", "network"),
+        ("correlated-batches", "no-exploration", "no-target-lag", "learning-rate-too-high"),
+    ),
+    "article-replay-target": Names(
+        ("target-not-behind", "replay-tiny", "update-rate", "learning-rate"),
+        ("no-target-lag", "correlated-batches", "learning-rate-too-high"),
+    ),
+    "article-epsilon": Names(("exploration-outlasts-run", "exploration-ends-early"), ("exploration-too-long",)),
+    "article-epsilon-default": Names(("exploration-ends-early", "exploration-end"), ("exploration-too-short",)),
+    "unscaled-input": Names(("input-scale",), ("unscaled-input",)),
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What the doctor says of one run."""
+
+    group: str
+    variant: str
+    game: str
+    seed: int
+    lint: tuple[str, ...]  # rules that give errors and warnings, the gravest first
+    hints: tuple[str, ...]  # rules that give hints
+    causes: tuple[str, ...]  # named with CONFIDENCE and not explained by others that are, likeliest first
+    origin: tuple[str, str] = ("", "")  # machine and source revision, in words
+
+    @property
+    def tuned(self) -> bool:
+        """Whether the bars were set on this run."""
+        return self.group == TUNED_GROUP and (self.variant, self.game, self.seed) in TUNED_ON
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing was put in."""
+        return self.variant == REFERENCE.name
+
+    @property
+    def first(self) -> str:
+        """The cause that is named first, or NOTHING."""
+        return self.causes[0] if self.causes else NOTHING
+
+    @property
+    def names_fault(self) -> bool:
+        """Whether a cause is named that is more than a symptom."""
+        return any(BY_ID[cause].kind != "symptom" for cause in self.causes)
+
+    @property
+    def names_symptom_alone(self) -> bool:
+        """Whether nothing but symptoms is named."""
+        return bool(self.causes) and not self.names_fault
+
+
+def look(store: Store) -> list[Looked]:
+    """Every finished run of the failures suite, by group, variant and place.
+
+    Raises:
+        UserError: there is none, or a record is broken.
+    """
+    found = list[Looked]()
+    for path in sorted((store.root / "failures").glob("*/*/*-s*/run.json")):
+        group, variant = path.parts[-4:-2]
+        if variant != REFERENCE.name and (variant not in VARIANTS or variant not in RIGHT):
+            continue  # of an older version
+        record = RunRecord.read(path.parent)
+        if record.status == "finished":
+            found.append(_looked(group, variant, record))
+    if not found:
+        raise UserError(
+            f"{store.root / 'failures'} holds no finished run. Make some: python -m benchmarks failures run."
+        )
+    order = {name: place for place, name in enumerate(VARIANTS)}
+    return sorted(found, key=lambda each: (each.group, order[each.variant], each.game, each.seed))
+
+
+def _looked(group: str, variant: str, record: RunRecord) -> Looked:
+    findings = lint(Setup.of(record.config)).findings
+    provenance = record.run["provenance"]
+    source = provenance["source"]
+    commit = f"{str(source['commit'])[:10]}{' with uncommitted changes' if source['dirty'] else ''}"
+    return Looked(
+        group=group,
+        variant=variant,
+        game=record.member.game,
+        seed=record.member.seed,
+        lint=tuple(each.rule for each in findings if each.severity != "hint"),
+        hints=tuple(each.rule for each in findings if each.severity == "hint"),
+        causes=confident(diagnose(read_log(record.folder).without_settings(*KEPT_SETTINGS))),
+        origin=(machine_words(provenance["machine"]), commit),
+    )
+
+
+def confident(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """The causes that are named: shown with CONFIDENCE or more, and not explained by another that is."""
+    return tuple(each.cause.id for each in diagnosis.at_least(CONFIDENCE) if not each.explained_by)

@@ -1,0 +1,157 @@
+"""The confusion matrix, a table by fault and the rates in sentences: as Markdown, and for a program."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.doctor.confusion.counts import (
+    Rate,
+    answers,
+    confusion_matrix,
+    first_right,
+    held_out,
+    lint_finds,
+    named_right,
+    rates,
+)
+from benchmarks.doctor.confusion.runs import CONFIDENCE, KEPT_SETTINGS, NOTHING, RIGHT, TUNED_GROUP, TUNED_ON, Looked
+from benchmarks.failures.variants import REFERENCE, VARIANTS
+
+NO_CAUSE = "no cause stands for it"
+NONE_HELD_OUT = "No run but those that the bars of the verdicts were set on is finished yet."
+HEADER = ("put in", "runs", "lint warns of", "named first in the log (runs)", "right first", "right named")
+
+Rows = tuple[tuple[str, ...], ...]
+
+
+def matrix_rows(looked: Sequence[Looked]) -> tuple[tuple[str, ...], Rows]:
+    """Header and rows of the matrix, as text; 0 is left blank."""
+    matrix = confusion_matrix(looked)
+    rows = tuple(
+        (row, *(str(count) if count else "" for count in counts))
+        for row, counts in zip(matrix.rows, matrix.counts, strict=True)
+    )
+    return ("put in", *matrix.columns), rows
+
+
+def fault_rows(looked: Sequence[Looked]) -> Rows:
+    """A row for each fault that has any run; what is said of logs is of held-out runs alone."""
+    rows = list[tuple[str, ...]]()
+    for name in VARIANTS:
+        own = [each for each in looked if each.variant == name]
+        if not own:
+            continue
+        runs = held_out(own)
+        first = ", ".join(f"{cause} ({n})" for cause, n in Counter(each.first for each in runs).most_common())
+        counts = [f"{sum(map(right, runs))} of {len(runs)}" for right in (first_right, named_right)]
+        if not runs:
+            counts = ["-", "-"]
+        elif answers(name) == (NOTHING,) and name != REFERENCE.name:
+            counts = [NO_CAUSE, "-"]
+        rows.append((name, str(len(runs)), _lint_words(own), first or "-", *counts))
+    return tuple(rows)
+
+
+def _lint_words(runs: Sequence[Looked]) -> str:
+    """Rules that warn of any of these, and right ones that only hint."""
+    warned = tuple(dict.fromkeys(rule for each in runs for rule in each.lint))
+    right = RIGHT[runs[0].variant].lint if runs[0].variant in RIGHT else ()
+    hinted = dict.fromkeys(rule for each in runs for rule in each.hints if rule in right and rule not in warned)
+    return ", ".join([*warned, *(f"{rule} (hint)" for rule in hinted)]) or NOTHING
+
+
+def sentences(looked: Sequence[Looked]) -> tuple[tuple[str, str], ...]:
+    """(what it is about, the rates of it), without markup."""
+    runs, found, lint = held_out(looked), rates(looked), lint_finds(looked)
+    faults = sum(map(len, lint.values()))
+    blind = [name for name in RIGHT if not RIGHT[name].log and any(each.variant == name for each in runs)]
+    said: list[tuple[str, str]] = [
+        (
+            "Runs",
+            f"{len(runs)} on {_all(each.game for each in runs)} ({_all(each.group for each in runs)}); not counted: "
+            f"{len(looked) - len(runs)} that the bars of the verdicts were set on. A fault is what was put in, whether "
+            "or not it cost score.",
+        ),
+        (
+            "False alarms",
+            f"of the healthy runs (the reference), by their log: a fault named in {found.healthy_fault.words()}, only "
+            f"a symptom named in {found.healthy_symptom.words()}; lint warns of {found.healthy_lint.words()}.",
+        ),
+        (
+            "Verdicts",
+            f"of runs with a fault that a cause stands for, by their log: the right cause first in "
+            f"{found.right_first.words()}, named at all in {found.right_named.words()}; only something else named in "
+            f"{found.wrong_alone.words()}; nothing named in {found.passed.words()}.",
+        ),
+    ]
+    if blind:
+        said.append((
+            "Faults that no cause stands for",
+            f"{', '.join(blind)}; a fault, so a wrong one, is named in {found.unknown_fault.words()}, only a symptom "
+            f"in {found.unknown_symptom.words()}.",
+        ))  # fmt: skip
+    missed = [f"only a hint for {', '.join(lint['hinted'])}"] if lint["hinted"] else []
+    missed += [f"nothing right for {', '.join(lint['missed'])}"] if lint["missed"] else []
+    said += [
+        ("Lint", "; ".join([f"warns of {len(lint['warned'])} of {faults} faults by a right rule", *missed]) + "."),
+        (
+            "How",
+            f"lint is given the configuration alone; verdicts the log, with no setting but {', '.join(KEPT_SETTINGS)}, "
+            f"and a cause counts as named if its confidence is {CONFIDENCE} or strong and no other explains it. "
+            "Intervals are Clopper and Pearson's, as if runs were independent; runs with the same fault on the same "
+            "game are alike, so they are too narrow for other faults and games.",
+        ),
+        (
+            "Made by",
+            f"{_all(each.origin[0] for each in looked)}, source {_all(each.origin[1] for each in looked)}.",
+        ),
+    ]
+    return tuple(said)
+
+
+def _all(words: Any) -> str:
+    return ", ".join(sorted(set(words)))
+
+
+def summary(looked: Sequence[Looked]) -> str:
+    """The rates as a list in Markdown."""
+    return "".join(f"- **{name}:** {words}\n" for name, words in sentences(looked))
+
+
+def markdown(looked: Sequence[Looked]) -> str:
+    """Matrix, table and rates."""
+    header, rows = matrix_rows(looked)
+    matrix = _table(header, rows, left=1) if rows else f"{NONE_HELD_OUT}\n"
+    return f"{matrix}\n{_table(HEADER, fault_rows(looked), left=4)}\n{summary(looked)}"
+
+
+def _table(header: Sequence[str], rows: Rows, left: int) -> str:
+    rule = "|".join("---" if place < left else "---:" for place in range(len(header)))
+    return "\n".join([f"| {' | '.join(header)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+
+
+def as_json(looked: Sequence[Looked]) -> dict[str, Any]:
+    """Everything, for a program."""
+    matrix = confusion_matrix(looked)
+    return {
+        "schema": 1,
+        "kept_settings": list(KEPT_SETTINGS),
+        "confidence": CONFIDENCE,
+        "tuned_on": {"group": TUNED_GROUP, "runs": [list(each) for each in sorted(TUNED_ON)]},
+        "matrix": {"rows": matrix.rows, "columns": matrix.columns, "counts": matrix.counts},
+        "rates": {name: _rate_json(rate) for name, rate in vars(rates(looked)).items()},
+        "lint": lint_finds(looked),
+        "runs": [
+            {"group": each.group, "variant": each.variant, "game": each.game, "seed": each.seed, "tuned": each.tuned,
+             "lint": each.lint, "hints": each.hints, "causes": each.causes, "first_right": first_right(each),
+             "named_right": named_right(each)}
+            for each in looked
+        ],
+        "right": {name: {"lint": names.lint, "log": names.log} for name, names in RIGHT.items()},
+    }  # fmt: skip
+
+
+def _rate_json(rate: Rate) -> dict[str, Any]:
+    return {"hits": rate.hits, "runs": rate.runs, "interval_95": rate.interval}
