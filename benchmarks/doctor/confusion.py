@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from benchmarks.doctor.verdicts import diagnose, read_log
 from benchmarks.doctor.verdicts.diagnosis import Diagnosis
-from benchmarks.failures.variants import REFERENCE, VARIANTS
+from benchmarks.failures.variants import CONTROL, REFERENCE, VARIANTS
 from benchmarks.store import Store
 from dqn_ref.config import UserError
 from dqn_ref.lint import warnings_of
@@ -86,12 +86,15 @@ class Looked:
 
 
 def look(store: Store) -> list[Looked]:
-    """Every finished run of the failures suite, looked at by lint and by the verdicts. Raises UserError: none."""
+    """Every finished run of the failures suite, looked at by lint and by the verdicts. Raises UserError: none.
+
+    The control is left out: it is neither healthy nor a mistake that anyone makes.
+    """
     found = list[Looked]()
     for path in sorted((store.root / "failures").glob("*/*/*/run.json")):
         variant = path.parts[-3]
         record = RunRecord.read(path.parent)
-        if variant in VARIANTS and record.status == "finished":
+        if variant in VARIANTS and variant != CONTROL.name and record.status == "finished":
             rules = tuple(finding.rule for finding in warnings_of(record.config))
             causes = confident(diagnose(read_log(path.parent).without_settings()))
             found.append(Looked(variant, record.member.game, record.member.seed, rules, causes))
