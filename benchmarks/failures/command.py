@@ -116,7 +116,7 @@ def _found(arguments: FailuresTable) -> Findings:
 
 
 def _print(found: Findings) -> None:
-    from benchmarks.failures import table
+    from benchmarks.failures import inside_table, table
 
     say(f"{found.group}: had the reference learnt: is it above random play, and above its control?")
     console.print(_whole_words(table.LEARNT_HEADER, table.learnt_rows(found)))
@@ -127,7 +127,7 @@ def _print(found: Findings) -> None:
         console.print(_whole_words(table.VIEW_HEADER, table.view_rows(found)))
     say("")
     say("Inside the learner:")
-    console.print(_whole_words(table.INSIDE_HEADER, table.inside_rows(found)))
+    console.print(_whole_words(inside_table.INSIDE_HEADER, inside_table.inside_rows(found)))
     say("")
     for note in table.notes(found):
         say(note)
