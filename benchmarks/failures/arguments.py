@@ -19,13 +19,14 @@ class FailuresCommon:
     games: tuple[str, ...] = ()
     """Games with every variant. Default: ms_pacman."""
     reference_games: tuple[str, ...] = ()
-    """Games with the reference only: what sparse rewards do to it."""
+    """Games with the reference and its control only: what sparse rewards do to it."""
     variants: tuple[str, ...] = ()
-    """Names of variants, claims (C1 to C8, article, fault), or `all`. The reference is always among them."""
+    """Names of variants, claims (C1 to C8, article, fault), or `all`. The reference and its control are always
+    among them."""
     seeds: int | None = None
-    """Seeds of each variant: 0 up to one below. Default: 3."""
+    """Seeds of each variant, and of the control: 0 up to one below. Default: 3."""
     reference_seeds: int | None = None
-    """Seeds of the reference. Default: 5, or as many as of a variant."""
+    """Seeds of the reference. Default: 6, or as many as of a variant."""
     protocol: str | None = None
     """Protocol that the variants change. Default: early, whose schedules fit the smallest budget that learns."""
     frames: FramesOrDefault = None

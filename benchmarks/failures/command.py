@@ -14,7 +14,7 @@ from rich.text import Text
 from benchmarks.console import console, say
 from benchmarks.costs import Costs, format_seconds, measure
 from benchmarks.failures.arguments import FailuresCommon, FailuresPlot, FailuresTable, WithFailuresDevice
-from benchmarks.failures.effects import deciding_reference_seeds
+from benchmarks.failures.effects import LEVEL, deciding_reference_seeds
 from benchmarks.failures.matrix import FailureMatrix, Place, expand
 from benchmarks.failures.prices import Prices, formula_seconds, made_seconds
 from benchmarks.failures.runner import run_failures, side_by_side
@@ -116,15 +116,18 @@ def _found(arguments: FailuresTable) -> Findings:
 
 
 def _print(found: Findings) -> None:
-    from benchmarks.failures import table
+    from benchmarks.failures import inside_table, table
 
-    say(f"{found.group}: had the reference learnt, and how sparse is reward?")
+    say(f"{found.group}: had the reference learnt: is it above random play, and above its control?")
     console.print(_whole_words(table.LEARNT_HEADER, table.learnt_rows(found)))
     if found.rows:
         say("")
         console.print(_whole_words(table.HEADER, table.table_rows(found)))
         say("")
         console.print(_whole_words(table.VIEW_HEADER, table.view_rows(found)))
+    say("")
+    say("Inside the learner:")
+    console.print(_whole_words(inside_table.INSIDE_HEADER, inside_table.inside_rows(found)))
     say("")
     for note in table.notes(found):
         say(note)
@@ -175,19 +178,11 @@ def _forecast(arguments: WithFailuresDevice, matrix: FailureMatrix, places: Sequ
     missing = [place for place in places if place.cell.status != "finished"]
     frames = len(missing) * matrix.frames
     say(
-        f"{matrix.group}: {len(matrix.variants) - 1} variants and the reference, {len(places)} runs of "
+        f"{matrix.group}: {len(matrix.variants) - 2} variants, the reference and its control, {len(places)} runs of "
         f"{format_frames(matrix.frames)} frames on {', '.join((*matrix.games, *matrix.reference_games))} "
         f"({matrix.seeds} seeds against {matrix.reference_seeds}); {len(missing)} are missing, {frames:,} frames."
     )
-    comparisons = (len(matrix.variants) - 1) * len(matrix.games)
-    enough = deciding_reference_seeds(matrix.seeds, matrix.reference_seeds, comparisons)
-    if comparisons and enough > matrix.reference_seeds:
-        lowest = min(1.0, comparisons / math.comb(matrix.seeds + matrix.reference_seeds, matrix.seeds))
-        say(
-            f"TOO FEW SEEDS: {matrix.seeds} against {matrix.reference_seeds} give no p below {lowest:.2g} after the "
-            f"adjustment for {comparisons} comparisons, so nothing could be confirmed. "
-            f"--reference-seeds {enough} would do, or more --seeds."
-        )
+    _say_if_too_few(matrix)
     if not missing:
         return
     say("Measuring this machine with a short run ...")
@@ -206,6 +201,21 @@ def _forecast(arguments: WithFailuresDevice, matrix: FailureMatrix, places: Sequ
             f"That is for this CPU ({format_seconds(seconds)} a run). On a GPU machine playing is the limit: hours = "
             f"{frames:,} / (3,600 x the frames per second that python -m benchmarks.speed measures of training there)."
         )
+
+
+def _say_if_too_few(matrix: FailureMatrix) -> None:
+    comparisons = matrix.comparisons
+    enough = deciding_reference_seeds(matrix.seeds, matrix.reference_seeds, comparisons)
+    if enough == matrix.reference_seeds:
+        return
+    against_control = 1 / math.comb(matrix.seeds + matrix.reference_seeds, matrix.seeds)
+    say(
+        f"TOO FEW SEEDS: the reference's {matrix.reference_seeds} give no p below {0.5**matrix.reference_seeds:.2g} "
+        f"against random play, and none below {against_control:.2g} against its control's {matrix.seeds}; a variant's "
+        f"{matrix.seeds} give none below {min(1.0, max(1, comparisons) * against_control):.2g} after the adjustment "
+        f"for {comparisons} comparisons. Each must be below {LEVEL:g}, so nothing could be confirmed. "
+        f"--reference-seeds {enough} would do, or more --seeds."
+    )
 
 
 def _measured(matrix: FailureMatrix, device: str, at_once: int) -> Costs:

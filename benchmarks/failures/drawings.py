@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.curves import training_points
 from benchmarks.failures.effects import Verdict
 from benchmarks.failures.findings import Findings, Row, Run, find, groups, scores_of
-from benchmarks.failures.variants import REFERENCE
+from benchmarks.failures.variants import CONTROL, REFERENCE
 from benchmarks.plots.style import (
     FAINT,
     GREY,
@@ -44,8 +44,9 @@ LOOK_OF = {
     Verdict.NO_EFFECT: look(0),
     Verdict.NOT_LEARNT: look(3),
     Verdict.TOO_FEW: look(4),
+    Verdict.NO_CONTROL: look(5),
 }
-_DASHED = (0, (4, 3))
+_DASHED, _DOTTED = (0, (4, 3)), (0, (1, 1.5))
 
 
 def draw_groups(store: Store, folder: Path) -> list[Path]:
@@ -59,11 +60,12 @@ def draw_failures(found: Findings, folder: Path) -> list[Path]:
     files = list[Path]()
     for each in found.learnt:
         rows = [row for row in found.rows if row.game == each.game]
-        runs = found.of(REFERENCE, each.game)
-        caption = _caption(found, [*runs, *(run for row in rows for run in row.runs)])
-        files += save_figure(score_strips(each.game, runs, rows, caption), folder / f"scores-{each.game}")
+        runs, control = found.of(REFERENCE, each.game), found.of(CONTROL, each.game)
+        caption = _caption(found, [*runs, *control, *(run for row in rows for run in row.runs)])
+        files += save_figure(score_strips(each.game, runs, control, rows, caption), folder / f"scores-{each.game}")
         if rows:
-            files += save_figure(small_curves(each.game, runs, rows, caption), folder / f"curves-{each.game}")
+            figure = small_curves(each.game, runs, control, rows, caption)
+            files += save_figure(figure, folder / f"curves-{each.game}")
     return files
 
 
@@ -76,12 +78,17 @@ def _caption(found: Findings, runs: Sequence[Run]) -> list[str]:
 
 
 @styled
-def score_strips(game: str, reference: Sequence[Run], rows: Sequence[Row], caption: Sequence[str]) -> Figure:
+def score_strips(
+    game: str, reference: Sequence[Run], control: Sequence[Run], rows: Sequence[Row], caption: Sequence[str]
+) -> Figure:
     """Score of every run, a line a variant: dots are seeds, the bar is their mean."""
-    figure, axis = one_panel((len(rows) + 1) * ROW + 0.55)
-    names = [REFERENCE.name, *(row.variant.name for row in rows)]
+    names = [REFERENCE.name, *([f"{CONTROL.name} (control)"] if control else []), *(row.variant.name for row in rows)]
+    figure, axis = one_panel(len(names) * ROW + 0.55)
     _strip(axis, 0, scores_of(reference), "black", "o")
-    for place, row in enumerate(rows, 1):
+    if control:
+        _strip(axis, 1, scores_of(control), GREY, "X")
+        axis.axvline(float(scores_of(control).mean()), color=GREY, linestyle=_DOTTED, linewidth=1.5, zorder=1)
+    for place, row in enumerate(rows, len(names) - len(rows)):
         style = LOOK_OF[row.judged.verdict]
         _strip(axis, place, scores_of(row.runs), style.color, style.marker)
     mean, random = float(scores_of(reference).mean()), human_and_random()[game].random
@@ -96,6 +103,7 @@ def score_strips(game: str, reference: Sequence[Run], rows: Sequence[Row], capti
     present = dict.fromkeys(row.judged.verdict for row in rows)
     entries: list[Entry] = [
         (Line2D([], [], color="black", linewidth=1), "the reference's mean"),
+        *([(Line2D([], [], color=GREY, linestyle=_DOTTED, linewidth=1.5), "its control's mean")] if control else []),
         (Line2D([], [], color=GREY, linestyle=_DASHED, linewidth=1), "random policy"),
         *((Line2D([], [], linestyle="none", marker=LOOK_OF[verdict].marker, color=LOOK_OF[verdict].color), str(verdict))
           for verdict in present),
@@ -112,14 +120,18 @@ def _strip(axis: Axes, place: int, scores: NDArray[np.float64], color: str, mark
 
 
 @styled
-def small_curves(game: str, reference: Sequence[Run], rows: Sequence[Row], caption: Sequence[str]) -> Figure:
-    """Mean training return by frames, a panel a variant, the reference's behind it; each seed thin."""
+def small_curves(
+    game: str, reference: Sequence[Run], control: Sequence[Run], rows: Sequence[Row], caption: Sequence[str]
+) -> Figure:
+    """Mean training return by frames, a panel a variant, the reference's and its control's behind; seeds thin."""
     columns = min(COLUMNS, len(rows))
     figure, axes = panels(-(-len(rows) // columns), columns, 1.4, sharex=True, sharey=True)
     last = reference[0].record.config.total_frames
     for row, axis in zip(rows, axes.flat, strict=False):
         style = LOOK_OF[row.judged.verdict]
         _curve(axis, reference, GREY, "-", 1.5)
+        if control:
+            _curve(axis, control, GREY, _DOTTED, 1.5)
         for run in row.runs:
             _curve(axis, [run], style.color, "-", 0.6)
         _curve(axis, row.runs, style.color, style.line, 2.0)
@@ -136,6 +148,7 @@ def small_curves(game: str, reference: Sequence[Run], rows: Sequence[Row], capti
         empty.set_axis_off()
     entries: list[Entry] = [
         (Line2D([], [], color=GREY, linewidth=1.5), "the reference, mean of seeds"),
+        *([(Line2D([], [], color=GREY, linestyle=_DOTTED, linewidth=1.5), "its control")] if control else []),
         (Line2D([], [], color=GREY, linestyle=_DASHED, linewidth=0.8), "random policy"),
         *((Line2D([], [], color=LOOK_OF[verdict].color, linestyle=LOOK_OF[verdict].line, linewidth=2), str(verdict))
           for verdict in dict.fromkeys(row.judged.verdict for row in rows)),

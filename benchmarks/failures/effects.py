@@ -19,6 +19,7 @@ from benchmarks.permutation import (
     PERMUTATIONS,
     Relabellings,
     holm,
+    number_of,
     permutation_test,
     standardised_difference,
 )
@@ -42,6 +43,7 @@ class Verdict(StrEnum):
     OPPOSITE = "opposite"
     NOT_LEARNT = "reference had not learnt: no conclusion"
     TOO_FEW = "too few seeds"
+    NO_CONTROL = "no control: no conclusion"
 
 
 # ---------------------------------------------------------------------- is the game load-bearing?
@@ -49,35 +51,53 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Learnt:
-    """Whether the reference is clearly above the random policy on a game."""
+    """Whether the reference is clearly above the random policy on a game, and above its control."""
 
     game: str
     random: float  # published score of the random policy
     bar: float  # what counts as clearly above it
     scores: Scores  # [n] of the reference, a run each
     p: float  # one-sided: chance of scores so far above the bar, if they lay evenly around it
+    control: Scores  # [m] of the control, a run each; none if none is finished
+    control_p: float  # one-sided: chance that the reference is so far above it, if both are alike; NaN without control
 
     @property
     def lowest_p(self) -> float:
-        """The lowest that so few runs permit."""
+        """The lowest ``p`` that so few runs permit."""
         return 0.5 ** len(self.scores) if len(self.scores) <= _MOST_SIGNS else 1 / (PERMUTATIONS + 1)
 
     @property
+    def lowest_control_p(self) -> float:
+        """The lowest ``control_p`` that so few runs permit."""
+        ways = number_of(len(self.control), len(self.scores), 1)
+        return 1 / (ways if ways <= PERMUTATIONS else PERMUTATIONS + 1)
+
+    @property
     def decidable(self) -> bool:
-        """Whether there are runs enough to tell."""
-        return self.lowest_p < LEVEL
+        """Whether there are runs enough to tell; without a control there never are."""
+        return max(self.lowest_p, self.lowest_control_p) < LEVEL
 
     @property
     def holds(self) -> bool:
-        """Whether it has learnt."""
-        return self.p < LEVEL
+        """Whether it has learnt: it is above both."""
+        return self.p < LEVEL and self.control_p < LEVEL  # NaN is not
+
+    @property
+    def unlearnt(self) -> float:
+        """The score of not having learnt: the control's mean or the random policy's, whichever is higher."""
+        return max(self.random, float(self.control.mean())) if len(self.control) else self.random
 
 
-def learnt(game: str, reference: Scores) -> Learnt:
-    """Test the reference's scores [n] of ``game`` against the random policy's published one, and a margin above it."""
+def learnt(game: str, reference: Scores, control: Scores) -> Learnt:
+    """Test whether the reference [n] has learnt ``game``: two tests, and both must hold, so neither is adjusted.
+
+    Against the random policy's published score, and a margin above it: a sign test. Against the control's scores [m],
+    which may be none: the permutation test that also compares variants with the reference.
+    """
     anchors = human_and_random()[game]
     bar = anchors.random + LEARNT_MARGIN * (anchors.human - anchors.random)
-    return Learnt(game, anchors.random, bar, reference, sign_test(reference - bar))
+    above_control = effect(control, reference).p_lower if len(control) else math.nan
+    return Learnt(game, anchors.random, bar, reference, sign_test(reference - bar), control, above_control)
 
 
 def sign_test(values: Scores) -> float:
@@ -160,8 +180,11 @@ def detectable(m: int, n: int, level: float) -> float:
 
 
 def deciding_reference_seeds(m: int, n: int, comparisons: int) -> int:
-    """Seeds of the reference, at least ``n``, with which m seeds of each of so many variants can be confirmed."""
-    while comparisons / math.comb(m + n, m) >= LEVEL or 0.5**n >= LEVEL:
+    """Seeds of the reference, at least ``n``, with which m seeds of each of so many variants can be confirmed.
+
+    With none to compare, those with which it can be above random, and above m seeds of its control.
+    """
+    while max(1, comparisons) / math.comb(m + n, m) >= LEVEL or 0.5**n >= LEVEL:
         n += 1
     return n
 
@@ -208,8 +231,8 @@ class Judged:
 
     @property
     def share(self) -> float | None:
-        """The difference in units of what the reference has learnt, its mean less random; None where nothing."""
-        unit = float(self.learnt.scores.mean()) - self.learnt.random
+        """The difference in units of what the reference has learnt, its mean above not learning; None: nothing."""
+        unit = float(self.learnt.scores.mean()) - self.learnt.unlearnt
         return self.effect.difference / unit if unit > 0 and self.learnt.holds else None
 
 
@@ -247,6 +270,8 @@ def verdict(reference: Learnt, adjusted_lower: float, adjusted_higher: float, lo
         lowest_adjusted: what ``adjusted_lower`` would be if no relabelling were as low as what was seen, the other
             rows of the table being as they are.
     """
+    if not len(reference.control):
+        return Verdict.NO_CONTROL
     if not reference.decidable:
         return Verdict.TOO_FEW
     if not reference.holds:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.failures.effects import Judged, Learnt, judge, learnt
+from benchmarks.failures.inside import Inside, against, inside
 from benchmarks.failures.matrix import FailureMatrix, Place
-from benchmarks.failures.variants import REFERENCE, VARIANTS, Variant
+from benchmarks.failures.variants import CONTROL, REFERENCE, VARIANTS, Variant
 from benchmarks.scores import full_episodes, run_score
 from benchmarks.store import Store
 from dqn_ref.config import PROTOCOLS, UserError, parse_frames
@@ -59,6 +60,7 @@ class Findings:
     learnt: Sequence[Learnt]  # of each game that the reference played
     runs: Sequence[Run]
     unfinished: Sequence[str]  # places that hold a run without a score, and why if it is finished
+    inside: Sequence[Inside]  # of each game: the reference, its control, the variants
 
     def of(self, variant: Variant, game: str) -> list[Run]:
         """The runs of a variant on a game, by seed."""
@@ -96,7 +98,7 @@ def find(store: Store, group: str, games: Sequence[str] = (), variants: Sequence
     found = list[tuple[Variant, Member]]()
     for path in sorted(folder.glob("*/*-s*/run.json")):
         variant, name = VARIANTS.get(path.parts[-3]), re.fullmatch(r"(\w+)-s(\d+)", path.parts[-2])
-        asked = not variants or variant in variants or variant is REFERENCE
+        asked = not variants or variant in variants or variant in (REFERENCE, CONTROL)
         if variant and name and asked and (not games or name[1] in games):
             found.append((variant, Member(name[1], int(name[2]))))
     if not found:
@@ -129,21 +131,41 @@ def judged(group: str, places: Sequence[Place]) -> Findings:
     if not any(run.variant is REFERENCE for run in runs):
         raise UserError(f"No run of the reference is finished in {group}; everything is compared with it.")
     unfinished += [place.name for place in places if place.cell.status not in ("finished", "missing")]
-    whole = Findings(group, [], [], runs, unfinished)
+    whole = Findings(group, [], [], runs, unfinished, [])
     games = dict.fromkeys(place.cell.member.game for place in places)
-    known = {game: learnt(game, scores_of(whole.of(REFERENCE, game))) for game in games if whole.of(REFERENCE, game)}
+    known = {
+        game: learnt(game, *(scores_of(whole.of(variant, game)) for variant in (REFERENCE, CONTROL)))
+        for game in games
+        if whole.of(REFERENCE, game)
+    }
     pairs = [
         (variant, game)
         for variant in VARIANTS.values()
         for game in known
-        if variant is not REFERENCE and whole.of(variant, game)
+        if variant not in (REFERENCE, CONTROL) and whole.of(variant, game)
     ]
     results = judge([(scores_of(whole.of(variant, game)), known[game]) for variant, game in pairs])
     rows = [
         Row(variant, game, whole.of(variant, game), whole.of(REFERENCE, game), result)
         for (variant, game), result in zip(pairs, results, strict=True)
     ]
-    return Findings(group, rows, list(known.values()), runs, unfinished)
+    return Findings(group, rows, list(known.values()), runs, unfinished, _inside(whole, list(known)))
+
+
+def _inside(found: Findings, games: Sequence[str]) -> list[Inside]:
+    """Game by game: the reference, its control, which is not tested, and the variants."""
+
+    def of(variant: Variant, game: str) -> list[Inside]:
+        runs = found.of(variant, game)
+        return [inside(variant.name, game, [run.record for run in runs])] if runs else []
+
+    own = {game: [each for variant in (REFERENCE, CONTROL) for each in of(variant, game)] for game in games}
+    others = [variant for variant in VARIANTS.values() if variant not in (REFERENCE, CONTROL)]
+    tested = against(
+        {game: rows[0] for game, rows in own.items()},
+        [each for game in games for variant in others for each in of(variant, game)],
+    )
+    return [each for game in games for each in (*own[game], *(row for row in tested if row.game == game))]
 
 
 def _setting(group: str) -> tuple[str, int]:

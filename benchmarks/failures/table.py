@@ -10,7 +10,9 @@ import numpy as np
 
 from benchmarks.failures.effects import CONFIDENCE, LEARNT_MARGIN, LEVEL, POWER, Learnt, Verdict
 from benchmarks.failures.findings import Findings, Row, Run, find, groups, scores_of
-from benchmarks.failures.variants import ALIASES, CLAIMS, REFERENCE, VARIANTS
+from benchmarks.failures.inside_table import INSIDE_HEADER, inside_as_json, inside_notes, inside_rows
+from benchmarks.failures.numbers import or_none, p_value, points, share, signed
+from benchmarks.failures.variants import ALIASES, CLAIMS, CONTROL, REFERENCE, VARIANTS
 from benchmarks.store import Store
 from dqn_ref.config import format_frames
 from dqn_ref.provenance import machine_words
@@ -19,7 +21,10 @@ HEADER = (
     "claim", "variant", "game", "seeds", "reference", "variant's", f"effect ({CONFIDENCE:.0%} interval)", "p, Holm",
     "verdict",
 )  # fmt: skip
-LEARNT_HEADER = ("game", "seeds", "random", "bar", "reference", "p", "learnt", "transitions with a reward")
+LEARNT_HEADER = (
+    "game", "seeds", "random", "bar", "reference", "p, bar", "control", "p, control", "learnt",
+    "transitions with a reward",
+)  # fmt: skip
 VIEW_HEADER = (
     "variant", "game", "of what was learnt", "p", "two-sided", "lowest possible", "drop that shows",
     "evaluation: reference", "variant's",
@@ -48,18 +53,28 @@ def learnt_rows(found: Findings) -> list[tuple[str, ...]]:
     """A row per game: whether it bears any verdict, and how sparse its rewards are (claim C6)."""
     return [
         (
-            each.game, str(len(each.scores)), points(each.random), points(each.bar), points(float(each.scores.mean())),
-            p_value(each.p), learnt_word(each), _share(found.reward_share(each.game)),
+            each.game, f"{len(each.scores)} v {len(each.control)}", points(each.random), points(each.bar),
+            points(float(each.scores.mean())), p_value(each.p), points(_control_mean(each)), p_value(each.control_p),
+            learnt_word(each), share(found.reward_share(each.game)),
         )
         for each in found.learnt
     ]  # fmt: skip
 
 
+def _control_mean(each: Learnt) -> float:
+    return float(each.control.mean()) if len(each.control) else math.nan
+
+
 def learnt_word(each: Learnt) -> str:
-    """``yes``, ``no``, or that there are too few seeds to tell."""
+    """``yes``, what the reference is not above, or why there is no telling."""
+    if not len(each.control):
+        return "no control"
     if not each.decidable:
         return str(Verdict.TOO_FEW)
-    return "yes" if each.holds else "no"
+    if each.holds:
+        return "yes"
+    missed = [name for name, p in (("random", each.p), ("its control", each.control_p)) if p >= LEVEL]
+    return f"no: not above {' nor '.join(missed)}"
 
 
 def view_rows(found: Findings) -> list[tuple[str, ...]]:
@@ -83,7 +98,7 @@ def notes(found: Findings) -> list[str]:
         f"Score: mean raw return of the episodes that ended in the second half of {format_frames(config.total_frames)} "
         "frames of training, while it learns, at the variant's own epsilon. "
         "Effect: mean of the variant's seeds less mean of the reference's, in raw points; of what was learnt: in units "
-        "of the reference's mean less the random policy's.",
+        "of the reference's mean less the control's or the random policy's, whichever is higher.",
         "p: exact permutation test of the means, one-sided (lower); interval: the shifts that the same test, "
         "two-sided, does not reject, for a variant that moves every run alike.",
     ]
@@ -99,8 +114,10 @@ def notes(found: Findings) -> list[str]:
             "step, if scores were normal and spread as seen. Lowest possible: the smallest p of so few seeds."
         )
     lines.append(
-        f"A game bears a verdict if the reference is above the random policy's published score by more than "
-        f"{LEARNT_MARGIN:.0%} of the way to the human one, p < {LEVEL:g} by an exact sign-change test over its seeds."
+        f"A game bears a verdict if the reference is above two things on it, p < {LEVEL:g} each. Bar: the random "
+        f"policy's published score and {LEARNT_MARGIN:.0%} of the way from it to the human one, by an exact sign-"
+        f"change test over its seeds. Control: {CONTROL.name}, the same agent with one reward for every step, by the "
+        "permutation test. The control cannot know which actions score, and is no comparison of the table."
     )
     lines.append(
         f"Evaluation: mean return of {config.evaluation_episodes} episodes of the last network, which learns no more, "
@@ -110,6 +127,7 @@ def notes(found: Findings) -> list[str]:
     for row in found.rows:
         if row.unchanged:
             lines.append(f"{row.variant.name} on {row.game}: the reference's own episodes; it changes nothing here.")
+    lines += inside_notes(found)
     names = {row.variant.name for row in found.rows}
     lines += [f"{other} is {name}: {reason}." for other, (name, reason) in ALIASES.items() if name in names]
     if found.unfinished:
@@ -127,6 +145,7 @@ def markdown(found: Findings) -> str:
         _markdown_table(LEARNT_HEADER, learnt_rows(found)),
         *([_markdown_table(HEADER, table_rows(found)), _markdown_table(VIEW_HEADER, view_rows(found))]
           if found.rows else []),
+        _markdown_table(INSIDE_HEADER, inside_rows(found)),
         *(["\n".join(f"- {claim}: {CLAIMS[claim]}" for claim in claims)] if claims else []),
         "\n".join(f"- {note}" for note in [*notes(found), made_by(found.runs)]),
     ]  # fmt: skip
@@ -181,7 +200,9 @@ def as_json(found: Findings) -> dict[str, Any]:
         "group": found.group,
         "games": [
             {"game": each.game, "random": each.random, "bar": each.bar, "scores": each.scores.tolist(), "p": each.p,
-             "learnt": learnt_word(each), "nonzero_reward_share": _or_none(found.reward_share(each.game))}
+             "control": CONTROL.name, "control_scores": each.control.tolist(), "p_control": or_none(each.control_p),
+             "learnt": learnt_word(each),
+             "nonzero_reward_share": or_none(found.reward_share(each.game))}
             for each in found.learnt
         ],
         "comparisons": [
@@ -191,44 +212,15 @@ def as_json(found: Findings) -> dict[str, Any]:
              "of_what_was_learnt": row.judged.share, "p_lower": row.judged.effect.p_lower,
              "p_higher": row.judged.effect.p_higher, "p_two_sided": row.judged.effect.p_two_sided,
              "lowest_p": row.judged.effect.lowest_p, "p_lower_holm": row.judged.adjusted_lower,
-             "p_higher_holm": row.judged.adjusted_higher, "smallest_drop_that_shows": _or_none(row.judged.detectable),
+             "p_higher_holm": row.judged.adjusted_higher, "smallest_drop_that_shows": or_none(row.judged.detectable),
              "verdict": str(row.judged.verdict), "unchanged": row.unchanged}
             for row in found.rows
         ],
+        "inside": inside_as_json(found),
         "unfinished": list(found.unfinished),
         "notes": notes(found),
     }  # fmt: skip
 
 
-# ---------------------------------------------------------------------- numbers
-
-
-def points(value: float) -> str:
-    """Raw points, e.g. ``1,235`` or ``12.3``; ``none`` where there is no number."""
-    return f"{value:,.{_decimals(value)}f}" if math.isfinite(value) else "none"
-
-
-def signed(value: float) -> str:
-    """With its sign."""
-    return f"{value:+,.{_decimals(value)}f}" if math.isfinite(value) else "none"
-
-
-def _decimals(value: float) -> int:
-    return 0 if abs(value) >= 100 else 1
-
-
-def p_value(value: float) -> str:
-    """Three decimals, never 0."""
-    return f"{value:.3f}" if value >= 0.0005 else "< 0.001"
-
-
 def _mean(runs: Sequence[Run]) -> float:
     return float(scores_of(runs).mean())
-
-
-def _share(value: float) -> str:
-    return f"{value:.2%}" if math.isfinite(value) else "not recorded"
-
-
-def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None
