@@ -53,7 +53,7 @@ def _scores(runs: Sequence[Run]) -> str:
         return "(no run)"
     scores = scores_of(runs)
     spread = f", {points(float(scores.min()))} to {points(float(scores.max()))}" if len(scores) > 1 else ""
-    return f"{points(float(scores.mean()))} ({len(runs)} seeds{spread})"
+    return f"{points(float(scores.mean()))} ({len(runs)} seed{'s' if len(runs) > 1 else ''}{spread})"
 
 
 def late(runs: Sequence[Run], metric: str) -> float:
@@ -179,7 +179,7 @@ def cost_of_measuring(store: Store) -> str:
         outside += progress[-1]["wall_seconds"] - within
     config = runs[0].record.config
     return (
-        f"{outside / wall:.2%} of the training time of {len(runs)} runs of the reference went into writing {rows} rows, "
+        f"{outside / wall:.2%} of the training time of {len(runs)} runs of the reference went into {rows} rows, "
         f"all measures and saved weights included: {outside / rows:.2f} s each, one every "
         f"{format_frames(config.progress_frames)} frames, on {config.heldout_states} states.\n"
     )
