@@ -12,9 +12,12 @@ from typing import Any
 
 from benchmarks import baselines
 from benchmarks.costs import format_seconds
+from benchmarks.doctor.confusion import held_out, look, tables
+from benchmarks.doctor.confusion.drawing import draw_confusion
 from benchmarks.doctor.verdicts.tables import bars_markdown, causes_markdown
 from benchmarks.failures import answer
 from benchmarks.failures.drawings import draw_groups
+from benchmarks.failures.findings import groups
 from benchmarks.failures.table import markdown_of_all, markdown_of_variants
 from benchmarks.gates.calibration import TABLES as GATE_TABLES
 from benchmarks.gates.calibration_drawing import draw_calibration
@@ -35,6 +38,7 @@ from benchmarks.speed.trend import draw_trends
 from benchmarks.store import Store
 from benchmarks.suites import suite_games
 from dqn_ref.config import UserError
+from dqn_ref.lint import rules_table
 from dqn_ref.provenance import machine_words
 from dqn_ref.records import RunRecord
 
@@ -81,6 +85,8 @@ def update_page(path: Path, store: Store, *, write: bool) -> bool:
             draw_calibration(_score_calibration(store), path.parent / "images")
         if path.name == "failures.md":
             draw_groups(store, path.parent / "images")
+        if "<!-- generated: confusion -->" in text:
+            draw_doctor(store, path.parent / "images")
     return new != text
 
 
@@ -105,6 +111,19 @@ def draw_speeds(store: Store, folder: Path) -> list[Path]:
             drawn += draw_speed(json.loads((machine / "speed.json").read_text()), images)
         drawn += draw_trends(machine, images)
     return drawn
+
+
+def draw_doctor(store: Store, folder: Path) -> list[Path]:
+    """Draw the doctor's confusion matrix into a folder of its own under ``folder``; nothing without runs."""
+    return draw_confusion(look(store), folder / "doctor") if groups(store) else []
+
+
+def _confusion(store: Store) -> str:
+    if not groups(store):
+        return "No run is stored yet: `tox -e bench-failures` makes the first.\n"
+    looked = look(store)
+    drawing = "\n![fault put in by fault diagnosed](images/doctor/confusion.png)\n" if held_out(looked) else ""
+    return tables.markdown(looked) + drawing
 
 
 def _baseline(store: Store) -> tuple[Matrix, ScoreMatrix, list[RunRecord]]:
@@ -205,6 +224,8 @@ PARTS: dict[str, Callable[[Store], str]] = {
     "mutants": _mutants,
     "verdict-causes": lambda store: causes_markdown(),
     "verdict-bars": lambda store: bars_markdown(),
+    "lint-rules": lambda store: f"{rules_table()}\n",
+    "confusion": _confusion,
     "failure-variants": lambda store: markdown_of_variants(),
     "why-rise": answer.rise,
     "why-learning": answer.state_of_learning,

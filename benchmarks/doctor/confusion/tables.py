@@ -95,7 +95,12 @@ def sentences(looked: Sequence[Looked]) -> tuple[tuple[str, str], ...]:
     missed = [f"only a hint for {', '.join(lint['hinted'])}"] if lint["hinted"] else []
     missed += [f"nothing right for {', '.join(lint['missed'])}"] if lint["missed"] else []
     said += [
-        ("Lint", "; ".join([f"warns of {len(lint['warned'])} of {faults} faults by a right rule", *missed]) + "."),
+        (
+            "Lint",
+            "; ".join([f"warns of {len(lint['warned'])} of {faults} faults by a right rule", *missed])
+            + ". A rule reads "
+            "the very setting that was changed: this shows that the rules look at it, not what they would foresee.",
+        ),
         (
             "How",
             f"lint is given the configuration alone; verdicts the log, with no setting but {', '.join(KEPT_SETTINGS)}, "
