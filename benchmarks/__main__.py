@@ -34,7 +34,9 @@ from benchmarks.baseline_commands import baseline_create, baseline_list, baselin
 from benchmarks.compare_command import compare
 from benchmarks.console import console, say
 from benchmarks.costs import Costs, costs_from, measure, runs_at_once
+from benchmarks.doctor.lint_command import Lint, lint_command
 from benchmarks.doctor.probes.command import Probe, probe
+from benchmarks.doctor.verdicts.command import Diagnose, diagnose_run
 from benchmarks.engines.local import end_with_parent
 from benchmarks.failures.arguments import FailuresPlan, FailuresPlot, FailuresRun, FailuresStatus, FailuresTable
 from benchmarks.failures.command import failures_plan, failures_plot, failures_run, failures_status, failures_table
@@ -244,8 +246,10 @@ COMMANDS: Commands = {
     "plot": (Plot, plot),
     "report": (Report, make_report),
     "compare": (Compare, compare),
+    "diagnose": (Diagnose, diagnose_run),
     "random-play": (RandomPlay, random_play),
     "readme": (Readme, readme),
+    "lint": (Lint, lint_command),
     "probe": (Probe, probe),
 }
 GROUPS: dict[str, Commands] = {  # commands of two words

@@ -12,6 +12,9 @@ from typing import Any
 
 from benchmarks import baselines
 from benchmarks.costs import format_seconds
+from benchmarks.doctor.verdicts.tables import bars_markdown, causes_markdown
+from benchmarks.failures.drawings import draw_groups
+from benchmarks.failures.table import markdown_of_all, markdown_of_variants
 from benchmarks.gates.calibration import TABLES as GATE_TABLES
 from benchmarks.gates.calibration_drawing import draw_calibration
 from benchmarks.gates.speed_samples import Measurement
@@ -34,7 +37,14 @@ from dqn_ref.config import UserError
 from dqn_ref.provenance import machine_words
 from dqn_ref.records import RunRecord
 
-PAGES = (Path("README.md"), Path("docs/fidelity.md"), Path("docs/speed.md"), Path("docs/gates.md"))
+PAGES = (
+    Path("README.md"),
+    Path("docs/fidelity.md"),
+    Path("docs/speed.md"),
+    Path("docs/gates.md"),
+    Path("docs/diagnose.md"),
+    Path("docs/failures.md"),
+)
 IMAGES = Path("docs/images")
 COMPARED = ("dopamine-dqn-rmsprop-2018", "dopamine-dqn-adam-mse-2021")
 COMPARED_FRAMES = 10_000_000
@@ -66,6 +76,8 @@ def update_page(path: Path, store: Store, *, write: bool) -> bool:
             draw_speeds(store, path.parent / IMAGES)
         if path.name == "gates.md":
             draw_calibration(_score_calibration(store), path.parent / "images")
+        if path.name == "failures.md":
+            draw_groups(store, path.parent / "images")
     return new != text
 
 
@@ -188,5 +200,9 @@ PARTS: dict[str, Callable[[Store], str]] = {
     "random-play": _random_play,
     "speed-gate": _speed_gate,
     "mutants": _mutants,
+    "verdict-causes": lambda store: causes_markdown(),
+    "verdict-bars": lambda store: bars_markdown(),
+    "failure-variants": lambda store: markdown_of_variants(),
+    "failures": lambda store: markdown_of_all(store, "images"),
     **{name: _gate(table) for name, table in GATE_TABLES.items()},
 }

@@ -108,6 +108,7 @@ def train_command(arguments: Train) -> None:
         raise UserError(f"--seed must be 0 or above, got {arguments.seed}; --game needs a name, got {arguments.game}.")
     if arguments.threads is not None and arguments.threads < 1:
         raise UserError(f"--threads must be 1 or above, got {arguments.threads}.")
+    from dqn_ref.lint import warning_lines
     from dqn_ref.progress import shown_progress  # here, so that --help does not wait for torch
     from dqn_ref.run import run_population
 
@@ -118,6 +119,8 @@ def train_command(arguments: Train) -> None:
     if arguments.out and len(members) == 1:
         folders = [arguments.out]
     name = members[0].name if len(members) == 1 else f"{len(members)} runs"
+    for line in warning_lines(config):
+        print(line, flush=True)
     with shown_progress(name) as report:
         run_population(
             members,

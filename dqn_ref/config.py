@@ -93,6 +93,8 @@ class DQNConfig:
     """What a state shows before its episode's first frame. Code: zeros; the Baselines wrappers: that frame again."""
     reward_clip: float | None = 1.0
     """Rewards are learnt from clipped to plus and minus this; None: as they are. Paper, code: 1."""
+    constant_reward: float | None = None
+    """If given, every agent step is learnt from with this reward, whatever the game gave: a control. Code: no."""
 
     streams_per_member: int = 1
     """Emulators that play for one network, to save wall-clock time. The reference has one; more is a deviation."""
@@ -183,6 +185,8 @@ class DQNConfig:
             value, clip = getattr(self, name), name.endswith("_clip")
             if not (clip and value is None) and not 0.0 < value < math.inf:
                 raise UserError(f"{name} must be a number above 0{', or None' if clip else ''}, got {value!r}.")
+        if self.constant_reward is not None and not math.isfinite(self.constant_reward):
+            raise UserError(f"constant_reward must be a number, or None, got {self.constant_reward!r}.")
         if self.frames_per_state > 4:
             raise UserError(f"frames_per_state must be at most 4: a state has four, got {self.frames_per_state}.")
         self._check_budget()

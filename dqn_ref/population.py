@@ -28,6 +28,7 @@ class Population:
         replay: of P times ``streams_per_member`` streams.
         batch_size: transitions in an update of a member.
         reward_clip: rewards are stored clipped to plus and minus this; None: as they are.
+        constant_reward: if given, it is stored in place of every reward.
         capture: launch graphs; only where there is CUDA.
     """
 
@@ -38,12 +39,14 @@ class Population:
         batch_size: int,
         *,
         reward_clip: float | None = 1.0,
+        constant_reward: float | None = None,
         capture: bool | None = None,
     ) -> None:
         self.agents = list(agents)
         self.replay = replay
         self.batch_size = batch_size
         self.reward_clip = math.inf if reward_clip is None else reward_clip
+        self.constant_reward = constant_reward
         self.streams_per_member = replay.num_streams // len(agents)
         device = replay.frames.device
         captures = device.type == "cuda" if capture is None else capture
@@ -119,8 +122,15 @@ class Population:
 
     def store(self, actions: NDArray[np.int64], step: Step) -> None:
         """Put what the emulators answered to ``actions`` [C] into replay, with rewards as they are learnt from."""
-        reward = np.clip(step.reward, -self.reward_clip, self.reward_clip).astype(np.float32)
-        self.replay.append(actions, reward, step.terminal, step.frame, step.truncated, step.final_frame)
+        self.replay.append(
+            actions, self.learnt_from(step.reward), step.terminal, step.frame, step.truncated, step.final_frame
+        )
+
+    def learnt_from(self, reward: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Rewards [C] of the games as the learners see them."""
+        if self.constant_reward is not None:
+            return np.full(len(reward), self.constant_reward, np.float32)
+        return np.clip(reward, -self.reward_clip, self.reward_clip).astype(np.float32)
 
     def _streams_of(self, number: int) -> slice:
         return slice(number * self.streams_per_member, (number + 1) * self.streams_per_member)

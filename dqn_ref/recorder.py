@@ -57,8 +57,7 @@ class MemberRecorder:
         self._clipped += reward.clip(-1, 1)
         self._length += self.frames_per_agent_step
         self._lives_lost += tick.step.life_lost[own]
-        clip = self.population.reward_clip
-        self._start_return += self._start_discount * reward.clip(-clip, clip)
+        self._start_return += self._start_discount * self.population.learnt_from(reward)
         self._start_discount *= self.population.replay.discount * ~tick.step.terminal[own]
         game_over, truncated = tick.step.game_over[own], tick.step.truncated[own]
         if not (tick.iteration_ended or game_over.any() or truncated.any()):

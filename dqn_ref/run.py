@@ -22,6 +22,7 @@ from dqn_ref.config import NATURE, DQNConfig, Protocol, UserError
 from dqn_ref.device import check_memory, prepare_torch, select_device
 from dqn_ref.evaluate import evaluate, summary
 from dqn_ref.launch import settled
+from dqn_ref.lint import warnings_of
 from dqn_ref.network import QNetwork, make_network
 from dqn_ref.provenance import provenance
 from dqn_ref.recorder import MemberRecorder
@@ -192,6 +193,7 @@ def _description(member: Member, protocol: Protocol, config: DQNConfig, torch_st
         "member": asdict(member),
         "protocol": {"name": protocol.name, "version": protocol.version, "overrides": protocol.overrides(config)},
         "config": asdict(config),
+        "lint": [finding.rule for finding in warnings_of(config)],
         "provenance": provenance(rom_md5(member.game), torch_state),
         "startup_seconds": round(time.time() - psutil.Process().create_time(), 2),  # of the process, until here
     }

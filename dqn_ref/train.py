@@ -101,7 +101,9 @@ def make_population(
         device=device,
         repeat_first_frame=config.history_padding == "first_frame",
     )
-    return Population(agents, replay, config.batch_size, reward_clip=config.reward_clip)
+    return Population(
+        agents, replay, config.batch_size, reward_clip=config.reward_clip, constant_reward=config.constant_reward
+    )
 
 
 def train(config: DQNConfig, population: Population, streams: AtariStreams, split: TimeSplit) -> Iterator[Tick]:

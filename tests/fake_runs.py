@@ -89,7 +89,9 @@ def write_run(
     if episodes is None:
         episodes = [(config.total_frames * k // 5, (score or 0) + k, "game_over") for k in range(1, 5)]
     for frame, raw_return, end in episodes:
-        writer.episode(frame=frame, raw_return=int(raw_return), clipped_return=0, length_frames=400, end=end)
+        writer.episode(
+            frame=frame, raw_return=int(raw_return), clipped_return=0, length_frames=400, end=end, lives_lost=0
+        )
     per_step = config.frames_per_agent_step
     for row_frames in range(config.progress_frames, config.total_frames + 1, config.progress_frames):
         warm = row_frames // per_step <= config.replay_start_agent_steps

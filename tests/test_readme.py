@@ -11,6 +11,7 @@ import pytest
 from matplotlib import image as mpl_image
 
 from benchmarks.__main__ import COMMANDS, GROUPS
+from benchmarks.failures.drawings import draw_groups
 from benchmarks.gates.calibration_drawing import draw_calibration
 from benchmarks.readme import PAGES, PARTS, draw_baseline, draw_published, draw_speeds, update_page
 from benchmarks.store import Store
@@ -45,7 +46,7 @@ def test_every_drawing_is_what_the_results_say(tmp_path):
     calibration = json.loads(store.score_calibration.read_text())
     drawn = [
         *draw_baseline(store, tmp_path), *draw_published(tmp_path), *draw_speeds(store, tmp_path),
-        *draw_calibration(calibration, tmp_path),
+        *draw_calibration(calibration, tmp_path), *draw_groups(store, tmp_path),
     ]  # fmt: skip
     committed = [path for path in IMAGES.glob("**/*") if path.is_file()]
     assert {path.relative_to(tmp_path) for path in drawn} == {path.relative_to(IMAGES) for path in committed}

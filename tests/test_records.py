@@ -71,7 +71,7 @@ def test_evaluations_are_appended_never_replaced(tmp_path):
 
 def test_a_run_in_progress_can_be_read_and_its_rows_are_on_disk(tmp_path):
     writer = RunWriter(tmp_path / "run", RUN)
-    writer.episode(frame=4, raw_return=1, clipped_return=1, length_frames=4, end="truncated")
+    writer.episode(frame=4, raw_return=1, clipped_return=1, length_frames=4, end="truncated", lives_lost=0)
     record = RunRecord.read(tmp_path / "run")
     assert record.status == "running"
     assert record.run["ended"] is None

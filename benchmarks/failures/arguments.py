@@ -17,7 +17,7 @@ class FailuresCommon:
     """Which variants, games and seeds."""
 
     games: tuple[str, ...] = ()
-    """Games with every variant. Default: road_runner."""
+    """Games with every variant. Default: ms_pacman."""
     reference_games: tuple[str, ...] = ()
     """Games with the reference only: what sparse rewards do to it."""
     variants: tuple[str, ...] = ()

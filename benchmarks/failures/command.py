@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from rich.text import Text
 from benchmarks.console import console, say
 from benchmarks.costs import Costs, format_seconds, measure
 from benchmarks.failures.arguments import FailuresCommon, FailuresPlot, FailuresTable, WithFailuresDevice
+from benchmarks.failures.effects import deciding_reference_seeds
 from benchmarks.failures.matrix import FailureMatrix, Place, expand
 from benchmarks.failures.prices import Prices, formula_seconds, made_seconds
 from benchmarks.failures.runner import run_failures, side_by_side
@@ -177,6 +179,15 @@ def _forecast(arguments: WithFailuresDevice, matrix: FailureMatrix, places: Sequ
         f"{format_frames(matrix.frames)} frames on {', '.join((*matrix.games, *matrix.reference_games))} "
         f"({matrix.seeds} seeds against {matrix.reference_seeds}); {len(missing)} are missing, {frames:,} frames."
     )
+    comparisons = (len(matrix.variants) - 1) * len(matrix.games)
+    enough = deciding_reference_seeds(matrix.seeds, matrix.reference_seeds, comparisons)
+    if comparisons and enough > matrix.reference_seeds:
+        lowest = min(1.0, comparisons / math.comb(matrix.seeds + matrix.reference_seeds, matrix.seeds))
+        say(
+            f"TOO FEW SEEDS: {matrix.seeds} against {matrix.reference_seeds} give no p below {lowest:.2g} after the "
+            f"adjustment for {comparisons} comparisons, so nothing could be confirmed. "
+            f"--reference-seeds {enough} would do, or more --seeds."
+        )
     if not missing:
         return
     say("Measuring this machine with a short run ...")

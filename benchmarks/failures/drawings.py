@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.curves import training_points
 from benchmarks.failures.effects import Verdict
-from benchmarks.failures.findings import Findings, Row, Run, scores_of
+from benchmarks.failures.findings import Findings, Row, Run, find, groups, scores_of
 from benchmarks.failures.variants import REFERENCE
 from benchmarks.plots.style import (
     FAINT,
@@ -32,6 +32,7 @@ from benchmarks.plots.style import (
 from benchmarks.plots.words import Entry, count, finish, revisions, shortened
 from benchmarks.reference import human_and_random
 from benchmarks.scores import full_episodes
+from benchmarks.store import Store
 from dqn_ref.config import format_frames
 
 ROW = 0.24  # inches of a variant
@@ -47,7 +48,12 @@ LOOK_OF = {
 _DASHED = (0, (4, 3))
 
 
-def draw_failures(found: Findings, folder: Path, prefix: str = "") -> list[Path]:
+def draw_groups(store: Store, folder: Path) -> list[Path]:
+    """Draw every group that has runs into a folder of its own under ``folder``."""
+    return [path for group in groups(store) for path in draw_failures(find(store, group), folder / f"failures-{group}")]
+
+
+def draw_failures(found: Findings, folder: Path) -> list[Path]:
     """Draw the scores of each game, and the learning curves where there is a variant, into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     files = list[Path]()
@@ -55,9 +61,9 @@ def draw_failures(found: Findings, folder: Path, prefix: str = "") -> list[Path]
         rows = [row for row in found.rows if row.game == each.game]
         runs = found.of(REFERENCE, each.game)
         caption = _caption(found, [*runs, *(run for row in rows for run in row.runs)])
-        files += save_figure(score_strips(each.game, runs, rows, caption), folder / f"{prefix}scores-{each.game}")
+        files += save_figure(score_strips(each.game, runs, rows, caption), folder / f"scores-{each.game}")
         if rows:
-            files += save_figure(small_curves(each.game, runs, rows, caption), folder / f"{prefix}curves-{each.game}")
+            files += save_figure(small_curves(each.game, runs, rows, caption), folder / f"curves-{each.game}")
     return files
 
 
@@ -71,7 +77,7 @@ def _caption(found: Findings, runs: Sequence[Run]) -> list[str]:
 
 @styled
 def score_strips(game: str, reference: Sequence[Run], rows: Sequence[Row], caption: Sequence[str]) -> Figure:
-    """Evaluation score of every run, a line a variant: dots are seeds, the bar is their mean."""
+    """Score of every run, a line a variant: dots are seeds, the bar is their mean."""
     figure, axis = one_panel((len(rows) + 1) * ROW + 0.55)
     names = [REFERENCE.name, *(row.variant.name for row in rows)]
     _strip(axis, 0, scores_of(reference), "black", "o")
@@ -86,7 +92,7 @@ def score_strips(game: str, reference: Sequence[Run], rows: Sequence[Row], capti
     axis.tick_params(axis="y", length=0)
     axis.grid(axis="x", color=FAINT, linewidth=0.6)
     number_axis(axis.xaxis, ticks=7)
-    axis.set_xlabel("mean raw return of the evaluation")
+    axis.set_xlabel("mean raw return in the second half of training")
     present = dict.fromkeys(row.judged.verdict for row in rows)
     entries: list[Entry] = [
         (Line2D([], [], color="black", linewidth=1), "the reference's mean"),
@@ -134,7 +140,7 @@ def small_curves(game: str, reference: Sequence[Run], rows: Sequence[Row], capti
         *((Line2D([], [], color=LOOK_OF[verdict].color, linestyle=LOOK_OF[verdict].line, linewidth=2), str(verdict))
           for verdict in dict.fromkeys(row.judged.verdict for row in rows)),
     ]  # fmt: skip
-    note = "Training returns are played with each variant's own epsilon; the verdict is of the evaluation."
+    note = "Each variant plays with its own epsilon; the verdict is of the second half."
     return finish(figure, f"{game}: raw return of training episodes", [*caption, note], entries)
 
 

@@ -159,6 +159,13 @@ def detectable(m: int, n: int, level: float) -> float:
     return _detectable(m, n, round(level, 12))
 
 
+def deciding_reference_seeds(m: int, n: int, comparisons: int) -> int:
+    """Seeds of the reference, at least ``n``, with which m seeds of each of so many variants can be confirmed."""
+    while comparisons / math.comb(m + n, m) >= LEVEL or 0.5**n >= LEVEL:
+        n += 1
+    return n
+
+
 @functools.cache
 def _detectable(m: int, n: int, level: float) -> float:
     drawn = Relabellings.of(m, n, 1)

@@ -19,7 +19,7 @@ from dqn_ref.config import PROTOCOLS, UserError, parse_frames
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
 
-LAST_SHARE = 0.25  # of training, for the second view
+SCORED_SHARE = 0.5  # of training, its end, whose episodes are the score
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Run:
 
     variant: Variant
     record: RunRecord
-    score: float  # mean return of the fixed evaluation of the last network
-    training: float  # mean raw return of the episodes that ended in the last quarter of training; NaN if none did
+    score: float  # mean raw return of the episodes that ended in the second half of training; NaN if none did
+    evaluation: float  # mean return of the fixed evaluation of the last network
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Findings:
     rows: Sequence[Row]
     learnt: Sequence[Learnt]  # of each game that the reference played
     runs: Sequence[Run]
-    unfinished: Sequence[str]  # places that hold a run without a score
+    unfinished: Sequence[str]  # places that hold a run without a score, and why if it is finished
 
     def of(self, variant: Variant, game: str) -> list[Run]:
         """The runs of a variant on a game, by seed."""
@@ -81,8 +81,9 @@ def scores_of(runs: Sequence[Run]) -> NDArray[np.float64]:
 
 
 def groups(store: Store) -> list[str]:
-    """Groups that have runs."""
-    return sorted(path.parent.name for path in (store.root / "failures").glob(f"*/{REFERENCE.name}"))
+    """Groups in which a run of the reference is finished."""
+    paths = (store.root / "failures").glob(f"*/{REFERENCE.name}/*-s*/evaluation.json")  # written when a run is finished
+    return sorted({path.parts[-4] for path in paths})
 
 
 def find(store: Store, group: str, games: Sequence[str] = (), variants: Sequence[Variant] = ()) -> Findings:
@@ -116,13 +117,18 @@ def find(store: Store, group: str, games: Sequence[str] = (), variants: Sequence
 def judged(group: str, places: Sequence[Place]) -> Findings:
     """What the finished runs among ``places`` show. Raises UserError: none of the reference is finished."""
     runs = [
-        Run(place.variant, place.cell.record, run_score(place.cell.record), _training(place.cell.record))
+        Run(place.variant, place.cell.record, _score(place.cell.record), run_score(place.cell.record))
         for place in places
         if place.cell.record and place.cell.status == "finished"
     ]
+    scored = [run for run in runs if math.isfinite(run.score)]
+    unfinished = [
+        f"{run.variant.name}/{run.record.member.name} (no episode ended)" for run in runs if run not in scored
+    ]
+    runs = scored
     if not any(run.variant is REFERENCE for run in runs):
         raise UserError(f"No run of the reference is finished in {group}; everything is compared with it.")
-    unfinished = [place.name for place in places if place.cell.status not in ("finished", "missing")]
+    unfinished += [place.name for place in places if place.cell.status not in ("finished", "missing")]
     whole = Findings(group, [], [], runs, unfinished)
     games = dict.fromkeys(place.cell.member.game for place in places)
     known = {game: learnt(game, scores_of(whole.of(REFERENCE, game))) for game in games if whole.of(REFERENCE, game)}
@@ -150,9 +156,9 @@ def _setting(group: str) -> tuple[str, int]:
     raise UserError(f"{group} is of no protocol of this version; known are {known}. Read it with the version it is of.")
 
 
-def _training(record: RunRecord) -> float:
+def _score(record: RunRecord) -> float:
     ends, returns = full_episodes(record)
-    last = returns[ends > (1 - LAST_SHARE) * record.config.total_frames]
+    last = returns[ends > (1 - SCORED_SHARE) * record.config.total_frames]
     return float(last.mean()) if len(last) else math.nan
 
 

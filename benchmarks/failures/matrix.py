@@ -28,7 +28,7 @@ class Settings:
 
 
 # Two cores, half an hour: one game that is learnt early, and two variants, because 3 seeds against 5 decide no more.
-SMALL = Settings("early", None, ("road_runner",), (), ("no-replay", "gamma-0.5"), 3, 5)
+SMALL = Settings("early", None, ("ms_pacman",), (), ("no-replay", "gamma-0.5"), 3, 5)
 
 # A GPU: games on which published DQNs are above the human score at 10M frames (benchmarks/data), all variants, and
 # the reference on a sparse game and a very sparse one.

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.failures.effects import CONFIDENCE, LEARNT_MARGIN, LEVEL, POWER, Learnt, Verdict
 from benchmarks.failures.findings import Findings, Row, Run, find, groups, scores_of
-from benchmarks.failures.variants import ALIASES, CLAIMS
+from benchmarks.failures.variants import ALIASES, CLAIMS, REFERENCE, VARIANTS
 from benchmarks.store import Store
 from dqn_ref.config import format_frames
 from dqn_ref.provenance import machine_words
@@ -22,9 +22,11 @@ HEADER = (
 LEARNT_HEADER = ("game", "seeds", "random", "bar", "reference", "p", "learnt", "transitions with a reward")
 VIEW_HEADER = (
     "variant", "game", "of what was learnt", "p", "two-sided", "lowest possible", "drop that shows",
-    "training: reference", "variant's",
+    "evaluation: reference", "variant's",
 )  # fmt: skip
-LEFT = {"claim", "variant", "game", "verdict", "learnt", "seeds"}
+LEFT = {
+    "claim", "variant", "game", "verdict", "learnt", "seeds", "source", "what is changed, and why it should hurt",
+}  # fmt: skip
 
 
 def table_rows(found: Findings) -> list[tuple[str, ...]]:
@@ -61,11 +63,11 @@ def learnt_word(each: Learnt) -> str:
 
 
 def view_rows(found: Findings) -> list[tuple[str, ...]]:
-    """A row per variant and game: the effect in other units, what so few seeds can show, and training returns."""
+    """A row per variant and game: the effect in other units, what so few seeds can show, and the evaluation."""
     rows = list[tuple[str, ...]]()
     for row in found.rows:
         result, effect = row.judged, row.judged.effect
-        own, reference = (float(np.mean([run.training for run in runs])) for runs in (row.runs, row.reference))
+        own, reference = (float(np.mean([run.evaluation for run in runs])) for runs in (row.runs, row.reference))
         rows.append((
             row.variant.name, row.game, f"{result.share:+.0%}" if result.share is not None else "none",
             p_value(effect.p_lower), p_value(effect.p_two_sided), p_value(effect.lowest_p), points(result.detectable),
@@ -78,8 +80,8 @@ def notes(found: Findings) -> list[str]:
     """How the numbers are made, and what they cannot show."""
     config = found.runs[0].record.config
     lines = [
-        f"Score: mean return of {config.evaluation_episodes} evaluation episodes of the last network at epsilon "
-        f"{config.evaluation_epsilon:g}, as of every variant, after {format_frames(config.total_frames)} frames. "
+        f"Score: mean raw return of the episodes that ended in the second half of {format_frames(config.total_frames)} "
+        "frames of training, while it learns, at the variant's own epsilon. "
         "Effect: mean of the variant's seeds less mean of the reference's, in raw points; of what was learnt: in units "
         "of the reference's mean less the random policy's.",
         "p: exact permutation test of the means, one-sided (lower); interval: the shifts that the same test, "
@@ -101,18 +103,17 @@ def notes(found: Findings) -> list[str]:
         f"{LEARNT_MARGIN:.0%} of the way to the human one, p < {LEVEL:g} by an exact sign-change test over its seeds."
     )
     lines.append(
-        "Training: mean raw return of the episodes that ended in the last quarter of training. It is played with the "
-        "variant's own epsilon, so it compares variants of exploration with nothing."
+        f"Evaluation: mean return of {config.evaluation_episodes} episodes of the last network, which learns no more, "
+        f"at epsilon {config.evaluation_epsilon:g} for all. A network so early in training plays far worse when it is "
+        "held still, often no better than chance, so verdicts are not of this."
     )
     for row in found.rows:
         if row.unchanged:
-            lines.append(
-                f"{row.variant.name} on {row.game}: the very episodes of the reference; it changes nothing here."
-            )
+            lines.append(f"{row.variant.name} on {row.game}: the reference's own episodes; it changes nothing here.")
     names = {row.variant.name for row in found.rows}
     lines += [f"{other} is {name}: {reason}." for other, (name, reason) in ALIASES.items() if name in names]
     if found.unfinished:
-        lines.append(f"Left out, not finished: {', '.join(found.unfinished)}.")
+        lines.append(f"Left out, not finished or without a score: {', '.join(found.unfinished)}.")
     return lines
 
 
@@ -143,11 +144,29 @@ def made_by(runs: Sequence[Run]) -> str:
     return f"{len(runs)} runs, made by {'; '.join(machines)}, source {', '.join(sources)}."
 
 
-def markdown_of_all(store: Store) -> str:
-    """Every group that has runs, a section each, for the documentation."""
-    if not groups(store):
-        return "No run is stored yet: `tox -e bench-failures` makes the first.\n"
-    return "\n".join(f"### `{group}`\n\n{markdown(find(store, group))}" for group in groups(store))
+def markdown_of_all(store: Store, images: str) -> str:
+    """Every group that has runs, a section each, for the documentation; drawings lie under ``images``."""
+    parts = list[str]()
+    for group in groups(store):
+        found = find(store, group)
+        parts.append(f"### `{group}`\n\n{markdown(found)}")
+        for each in found.learnt:
+            kinds = ["scores", "curves"] if any(row.game == each.game for row in found.rows) else ["scores"]
+            parts += [f"![{kind} of {each.game}]({images}/failures-{group}/{kind}-{each.game}.png)\n" for kind in kinds]
+    return "\n".join(parts) or "No run is stored yet: `tox -e bench-failures` makes the first.\n"
+
+
+def markdown_of_variants() -> str:
+    """Every variant: what it changes, why that should hurt, and whose claim it is."""
+    rows = [
+        (f"`{variant.name}`", variant.claim, variant.says, variant.source)
+        for variant in VARIANTS.values()
+        if variant is not REFERENCE
+    ]
+    claims = [f"- {claim}: {words}" for claim, words in CLAIMS.items() if claim != REFERENCE.claim]
+    others = [f"- `{other}` is `{name}`: {reason}." for other, (name, reason) in ALIASES.items()]
+    table = _markdown_table(("variant", "claim", "what is changed, and why it should hurt", "source"), rows)
+    return "\n".join([*claims, *others]) + f"\n\n{table}\n"
 
 
 def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

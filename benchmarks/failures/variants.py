@@ -20,6 +20,7 @@ NATURE_METHODS = "Mnih et al. 2015, Methods"
 
 CLAIMS: Mapping[str, str] = MappingProxyType({
     "reference": "what the others are compared with",
+    "control": "the score of a learner that has nothing to learn from",
     "C1": "raw pixels are a high-dimensional input; the network lacks the capacity or the form for it",
     "C2": "one frame lacks the temporal context",
     "C3": "bootstrapping from a moving target oscillates or diverges; the target network tames it",
@@ -58,8 +59,24 @@ def _learning_agent_steps(config: DQNConfig) -> int:
 
 REFERENCE = Variant("reference", "reference", {}, "The paper's algorithm, as the protocol has it.", NATURE_METHODS)
 
+CONTROLS = (
+    Variant(
+        "no-reward", "control", {"reward_clip": 1e-9},
+        "Rewards are clipped to nothing: values stay where they began, and no action is worth more than another.",
+        "this project",
+    ),
+    Variant(
+        "constant-reward", "control", {"constant_reward": 0.06},
+        "Every step has the same reward, about the mean of the game's own: values rise and greedy actions change as "
+        "the reference's do, but nothing tells which actions score. A reference that scores no more than this has not "
+        "learnt to play, however far above random play both are.",
+        "this project",
+    ),
+)  # fmt: skip
+
 VARIANTS: Mapping[str, Variant] = MappingProxyType({variant.name: variant for variant in (
     REFERENCE,
+    *CONTROLS,
     # ------------------------------------------------------------------ C1: input and network
     Variant(
         "flat-mlp", "C1", {"network": "flat_mlp"},

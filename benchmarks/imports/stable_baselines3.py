@@ -108,7 +108,7 @@ def read_monitors(root: Path, paths: Sequence[Path], name: str, declared: Declar
 
 
 def _monitor_run(root: Path, place: Path, paths: Sequence[Path], declared: Declared) -> Run:
-    parts = [_monitor(path) for path in paths]
+    parts = [read_monitor(path) for path in paths]
     ids = {env_id for env_id, _ in parts if env_id}
     if len(ids) > 1:
         raise UserError(
@@ -125,8 +125,8 @@ def _monitor_run(root: Path, place: Path, paths: Sequence[Path], declared: Decla
     return Run(who.game, who.seed, place, frames, episodes[:, 2], measured, int(frames[-1]))
 
 
-def _monitor(path: Path) -> tuple[str | None, NDArray[np.float64]]:
-    """The environment's id, and (time, length, return) of each episode [N, 3]."""
+def read_monitor(path: Path) -> tuple[str | None, NDArray[np.float64]]:
+    """The environment's id, and (time, length, return) of each episode [N, 3]. Raises UserError: no monitor file."""
     try:
         with path.open("rb") as file:
             first = file.readline(1_000_000).decode("utf-8-sig")

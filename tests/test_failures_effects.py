@@ -1,0 +1,182 @@
+"""Effects and verdicts: numbers worked by hand, and by counting relabellings in another way."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.failures.effects import (
+    LEVEL,
+    Learnt,
+    Verdict,
+    deciding_reference_seeds,
+    detectable,
+    effect,
+    judge,
+    learnt,
+    shift_interval,
+    sign_test,
+    verdict,
+)
+from benchmarks.reference import human_and_random
+
+
+def by_counting(variant, reference):
+    """One-sided p-values, lower and higher, over every choice of which runs are the variant's; sums, not means."""
+    everyone = [*variant, *reference]
+    seen = sum(variant)
+    sums = [sum(chosen) for chosen in itertools.combinations(everyone, len(variant))]
+    return (
+        sum(each <= seen + 1e-9 for each in sums) / len(sums),
+        sum(each >= seen - 1e-9 for each in sums) / len(sums),
+    )
+
+
+def test_three_against_five_all_below_worked_by_hand():
+    found = effect(np.array([0.0, 1.0, 2.0]), np.array([10.0, 11.0, 12.0, 13.0, 14.0]))
+    assert found.difference == -11.0
+    assert found.p_lower == found.lowest_p == 1 / 56  # of C(8, 3) choices only this one is so low
+    assert found.p_higher == 1.0
+    assert found.p_two_sided == 2 / 56
+    assert found.spread == pytest.approx(math.sqrt((2 + 10) / 6))
+    # .025 of 56 is 1.4: a shift is rejected while the relabelling as seen is the only one so far out, which ends at the
+    # first swap that ties with it. The swap of 0 for 14 does at -14, the lowest; that of 2 for 10 at -8, the highest.
+    assert found.interval == (-14.0, -8.0)
+
+
+@given(st.lists(st.integers(-20, 20), min_size=2, max_size=4), st.lists(st.integers(-20, 20), min_size=2, max_size=5))
+@settings(max_examples=60, deadline=None)
+def test_p_values_are_those_of_counting(variant, reference):
+    found = effect(np.array(variant, float), np.array(reference, float))
+    assert (found.p_lower, found.p_higher) == pytest.approx(by_counting(variant, reference))
+    assert found.lowest_p == 1 / math.comb(len(variant) + len(reference), len(variant))
+
+
+@pytest.mark.parametrize(("m", "n", "seed"), [(3, 5, 0), (3, 5, 1), (4, 6, 2), (5, 5, 3)])
+def test_the_interval_is_the_shifts_that_the_test_does_not_reject(m, n, seed):
+    draw = np.random.default_rng(seed)
+    variant, reference = draw.normal(size=m), draw.normal(size=n)
+    low, high = shift_interval(variant, reference)
+    for shift, inside in ((low - 1e-6, False), (low + 1e-6, True), (high - 1e-6, True), (high + 1e-6, False)):
+        assert (min(by_counting(variant - shift, reference)) > 0.025) == inside
+
+
+def test_an_interval_covers_a_shift_at_least_as_often_as_it_says():
+    draw = np.random.default_rng(0)
+    covered = []
+    for _ in range(400):
+        low, high = shift_interval(draw.normal(size=3) + 2.0, draw.normal(size=5))
+        covered.append(low <= 2.0 <= high)
+    assert 0.94 < np.mean(covered) <= 1.0  # 54 of 56 relabellings: 96.4 %
+
+
+def test_too_few_seeds_have_no_interval_and_equal_runs_have_one_of_no_width():
+    assert shift_interval(np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])) is None  # 1/20 a side
+    assert shift_interval(np.zeros(3), np.zeros(5)) == (0.0, 0.0)
+
+
+# ---------------------------------------------------------------------- is the game load-bearing?
+
+
+def test_the_sign_test_worked_by_hand():
+    assert sign_test(np.array([3.0, 1.0, 2.0, 5.0, 4.0])) == 1 / 32
+    assert sign_test(np.array([10.0, 10.0, 10.0, 10.0, -1.0])) == 2 / 32  # as seen, and with the last one turned
+    assert sign_test(np.array([-3.0, -1.0])) == 1.0
+    assert sign_test(np.zeros(5)) == 1.0
+
+
+def test_with_many_runs_the_sign_test_draws_and_agrees_with_the_normal_one():
+    values = np.random.default_rng(0).normal(size=40) + 0.3
+    z = values.sum() / math.sqrt((values**2).sum())
+    assert sign_test(values) == pytest.approx(0.5 * math.erfc(z / math.sqrt(2)), abs=0.01)
+
+
+def test_the_bar_lies_above_random_by_a_share_of_the_way_to_the_human():
+    anchors = human_and_random()["road_runner"]
+    bar = anchors.random + 0.02 * (anchors.human - anchors.random)
+    above, not_all = learnt("road_runner", np.full(5, bar + 1)), learnt("road_runner", np.array([bar - 1, *[bar] * 4]))
+    assert (above.bar, above.p, above.holds) == (pytest.approx(bar), 1 / 32, True)
+    assert not not_all.holds
+    assert learnt("road_runner", np.full(5, anchors.random + 1)).holds is False
+    assert [learnt("pong", np.zeros(n)).decidable for n in (3, 4, 5, 20)] == [False, False, True, True]
+
+
+# ---------------------------------------------------------------------- verdicts
+
+LEARNT = Learnt("pong", -20.7, -20.0, np.full(5, 10.0), 1 / 32)
+NOT = Learnt("pong", -20.7, -20.0, np.full(5, -21.0), 1.0)
+FEW = Learnt("pong", -20.7, -20.0, np.full(3, 10.0), 1 / 8)
+
+
+@pytest.mark.parametrize(
+    ("reference", "lower", "higher", "lowest", "expected"),
+    [
+        (LEARNT, 0.04, 1.0, 0.02, Verdict.CONFIRMED),
+        (LEARNT, 0.05, 1.0, 0.02, Verdict.NO_EFFECT),
+        (LEARNT, 1.0, 0.04, 0.02, Verdict.OPPOSITE),
+        (LEARNT, 0.2, 0.9, 0.05, Verdict.TOO_FEW),
+        (NOT, 0.04, 1.0, 0.02, Verdict.NOT_LEARNT),
+        (NOT, 0.2, 1.0, 0.2, Verdict.NOT_LEARNT),
+        (FEW, 0.04, 1.0, 0.02, Verdict.TOO_FEW),
+    ],
+)
+def test_the_rule(reference, lower, higher, lowest, expected):
+    assert verdict(reference, lower, higher, lowest) == expected
+
+
+def test_a_table_is_judged_as_a_whole():
+    reference = np.array([100.0, 110.0, 120.0, 130.0, 140.0])
+    bears = Learnt("road_runner", 11.5, 50.0, reference, 1 / 32)
+    low, alike, high = np.array([0.0, 1.0, 2.0]), np.array([105.0, 121.0, 135.0]), np.array([200.0, 210.0, 220.0])
+    both = judge([(low, bears), (alike, bears)])
+    assert [each.verdict for each in both] == [Verdict.CONFIRMED, Verdict.NO_EFFECT]
+    assert both[0].adjusted_lower == pytest.approx(2 / 56)
+    assert both[0].share == pytest.approx((1 - 120) / (120 - 11.5))
+    assert [each.verdict for each in judge([(low, bears), (high, bears)])] == [Verdict.CONFIRMED, Verdict.OPPOSITE]
+    # Three comparisons of 3 against 5: 3 / 56 is above the level, so that no scores could have decided.
+    three = judge([(low, bears), (alike, bears), (alike, bears)])
+    assert three[0].adjusted_lower == pytest.approx(3 / 56)
+    assert {each.verdict for each in three} == {Verdict.TOO_FEW}
+    nothing = Learnt("road_runner", 11.5, 500.0, reference, 1.0)
+    assert [each.verdict for each in judge([(low, nothing)])] == [Verdict.NOT_LEARNT]
+    assert judge([(low, nothing)])[0].share is None
+    assert judge([]) == []
+
+
+def test_variants_that_change_nothing_are_rarely_confirmed():
+    """Of tables of two comparisons with runs all alike, at most 5 % confirm any; each shares the reference."""
+    draw, confirmed = np.random.default_rng(1), 0
+    for _ in range(400):
+        reference = draw.normal(100, 20, 5)
+        bears = learnt("road_runner", reference + 500)
+        rows = judge([(draw.normal(600, 20, 3), bears), (draw.normal(600, 20, 3), bears)])
+        confirmed += any(row.verdict is Verdict.CONFIRMED for row in rows)
+    assert confirmed <= 30  # 400 x .05, and two and a half standard deviations of a binomial
+
+
+# ---------------------------------------------------------------------- what can be seen
+
+
+def test_the_smallest_detectable_drop_is_found_as_often_as_it_says():
+    m, n, level = 3, 5, LEVEL / 2
+    drop, draw, found = detectable(m, n, level), np.random.default_rng(7), 0
+    for _ in range(400):
+        found += effect(draw.normal(size=m) - drop, draw.normal(size=n)).p_lower < level
+    assert 0.74 < found / 400 < 0.86
+    assert detectable(m, n, LEVEL) < drop  # a looser level needs less
+    assert detectable(5, 10, level) < drop  # and so do more seeds
+
+
+def test_what_so_few_seeds_can_never_show_is_infinite():
+    assert detectable(3, 5, 1 / 56) == math.inf
+    assert detectable(3, 5, 1 / 55) < math.inf
+
+
+def test_the_seeds_of_the_reference_that_can_decide_worked_by_hand():
+    assert deciding_reference_seeds(3, 5, 2) == 5  # 2 / 56
+    assert deciding_reference_seeds(3, 5, 3) == 6  # 3 / 56 is above .05, 3 / 84 below
+    assert deciding_reference_seeds(3, 5, 15) == 11  # 15 / 286 = .052, 15 / 364 = .041
+    assert deciding_reference_seeds(5, 1, 1) == 5  # four could not show that the game bears a verdict
