@@ -125,7 +125,7 @@ def test_nobody_is_lucky_in_the_deep_sea_and_whoever_tries_the_other_action_ever
 
 def test_contexts_come_in_eight_blocks_of_equal_length():
     blocks = new(env.Blocks, agent_steps=80)
-    contexts = [int(grids[0].flat[3] > 0) for grids, *_ in play(blocks, lambda _: 0, 80)]
+    contexts = [int(grids[0].flat[8] > 0) for grids, *_ in play(blocks, lambda _: 0, 80)]
     assert contexts == [0] * 10 + [1] * 10 + [0] * 10 + [1] * 10 + [0] * 10 + [1] * 10 + [0] * 10 + [1] * 10
 
 

@@ -53,9 +53,9 @@ class Blind(Broken):
     def act(self, observation: Observation, explore: bool) -> int:
         return super().act(np.zeros_like(observation), explore)
 
-    def observe(self, observation: Observation, *told: Any) -> None:
-        action, reward, after, terminated, truncated = told
-        super().observe(np.zeros_like(observation), action, reward, np.zeros_like(after), terminated, truncated)
+    def observe(self, *told: Any) -> None:
+        state, action, reward, after, terminated, truncated = told
+        super().observe(np.zeros_like(state), action, reward, np.zeros_like(after), terminated, truncated)
 
     def values(self, observation: Observation) -> Any:
         return super().values(np.zeros_like(observation))
@@ -63,19 +63,20 @@ class Blind(Broken):
 
 class TerminalBootstrapped(Broken):
     def observe(self, *told: Any) -> None:
-        *others, terminated, truncated = told
-        super().observe(*others, False, truncated or terminated)
+        state, action, reward, after, terminated, truncated = told
+        super().observe(state, action, reward, after, False, truncated or terminated)
 
 
 class TruncationTerminal(Broken):
     def observe(self, *told: Any) -> None:
-        *others, terminated, truncated = told
-        super().observe(*others, terminated or truncated, False)
+        state, action, reward, after, terminated, truncated = told
+        super().observe(state, action, reward, after, terminated or truncated, False)
 
 
 class WrongActionStored(Broken):
-    def observe(self, observation: Observation, action: int, *told: Any) -> None:
-        super().observe(observation, 0, *told)
+    def observe(self, *told: Any) -> None:
+        state, _, reward, after, terminated, truncated = told
+        super().observe(state, 0, reward, after, terminated, truncated)
 
 
 class ActsOnOldObservation(Broken):
