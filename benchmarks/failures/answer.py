@@ -105,9 +105,7 @@ def rise(store: Store) -> str:
 def _rise_row(name: str, config: DQNConfig, frames: int, measured: str) -> str:
     steps = frames // config.frames_per_agent_step - config.replay_start_agent_steps
     number = max(0, steps // config.target_period_agent_steps)
-    return (
-        f"| {name} | {format_frames(frames)} | {number:,} | {1 - config.discount ** (number + 1):.0%} | {measured} |"
-    )
+    return f"| {name} | {format_frames(frames)} | {number:,} | {1 - config.discount ** (number + 1):.0%} | {measured} |"
 
 
 # ---------------------------------------------------------------------- claim by claim
