@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.failures.effects import Learnt
 from benchmarks.failures.findings import Findings, Run, find, groups, scores_of
-from benchmarks.failures.table import points
+from benchmarks.failures.numbers import points
 from benchmarks.failures.variants import CLAIMS, CONTROL, REFERENCE, VARIANTS
 from benchmarks.store import Store
 from dqn_ref.config import NATURE, DQNConfig, format_frames
