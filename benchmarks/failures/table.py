@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
+from statistics import median
 from typing import Any
 
 import numpy as np
 
+from benchmarks.costs import format_seconds
 from benchmarks.failures.effects import CONFIDENCE, LEARNT_MARGIN, LEVEL, POWER, Learnt, Verdict
 from benchmarks.failures.findings import Findings, Row, Run, find, groups, scores_of
 from benchmarks.failures.inside_table import INSIDE_HEADER, inside_as_json, inside_notes, inside_rows
@@ -153,14 +156,24 @@ def markdown(found: Findings) -> str:
 
 
 def made_by(runs: Sequence[Run]) -> str:
-    """Machines and source revisions of ``runs``."""
+    """Machines and source revisions of ``runs``, and how long they took."""
     origins = [run.record.run["provenance"] for run in runs]
     machines = dict.fromkeys(machine_words(each["machine"]) for each in origins)
     sources = dict.fromkeys(
         f"{str(each['source']['commit'])[:10]}{' with uncommitted changes' if each['source']['dirty'] else ''}"
         for each in origins
     )
-    return f"{len(runs)} runs, made by {'; '.join(machines)}, source {', '.join(sources)}."
+    seconds = [_seconds(run) for run in runs]
+    return (
+        f"{len(runs)} runs, made by {'; '.join(machines)}, source {', '.join(sources)}; a run took "
+        f"{format_seconds(median(seconds))} (median; {format_seconds(min(seconds))} to {format_seconds(max(seconds))}), "
+        "on a thread, with other work on the machine."
+    )
+
+
+def _seconds(run: Run) -> float:
+    start, end = (datetime.fromisoformat(run.record.run[key]) for key in ("started", "ended"))
+    return (end - start).total_seconds()
 
 
 def markdown_of_all(store: Store, images: str) -> str:
