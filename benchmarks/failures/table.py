@@ -164,10 +164,10 @@ def made_by(runs: Sequence[Run]) -> str:
         for each in origins
     )
     seconds = [_seconds(run) for run in runs]
+    middle, least, most = (format_seconds(which(seconds)) for which in (median, min, max))
     return (
-        f"{len(runs)} runs, made by {'; '.join(machines)}, source {', '.join(sources)}; a run took "
-        f"{format_seconds(median(seconds))} (median; {format_seconds(min(seconds))} to {format_seconds(max(seconds))}), "
-        "on a thread, with other work on the machine."
+        f"{len(runs)} runs, made by {'; '.join(machines)}, source {', '.join(sources)}; a run took {middle} (median; "
+        f"{least} to {most}) on one thread, with other work on the machine."
     )
 
 
