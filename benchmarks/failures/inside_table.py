@@ -56,9 +56,9 @@ def inside_notes(found: Findings) -> list[str]:
     ]
     if tested:
         lines.append(
-            f"Its p: Fisher's exact test against the reference's runs, one-sided (more of them), Holm for the {len(tested)} "
-            f"tests of that column. Below {LEVEL:g} the variant's values diverge (C3, {CLAIMS['C3']}): this needs no "
-            "score, so it holds also where the reference had not learnt; whether diverging costs points is for the "
+            "Its p: Fisher's exact test against the reference's runs, one-sided (more of them), Holm for the "
+            f"{len(tested)} tests of that column. Below {LEVEL:g} the variant's values diverge (C3, {CLAIMS['C3']}). "
+            "This needs no score, so it holds also where the reference had not learnt; whether diverging costs points is for the "
             "scores to say."
         )
         lowest = min(1 / math.comb(each.seeds + each.reference[1], each.seeds) for each in tested if each.reference)
