@@ -47,7 +47,8 @@ def names(matrix):
 
 def test_each_seed_has_the_reference_first_then_its_control_then_the_variants_in_the_order_of_the_claims():
     assert names(matrix_of()) == [
-        "reference pong-s0", "reference pong-s2", "constant-reward pong-s0", "no-target-network pong-s0", "gamma-0.5 pong-s0",
+        "reference pong-s0", "reference pong-s2", "constant-reward pong-s0", "no-target-network pong-s0",
+        "gamma-0.5 pong-s0",
         "reference pong-s1", "constant-reward pong-s1", "no-target-network pong-s1", "gamma-0.5 pong-s1",
     ]  # fmt: skip
 
@@ -187,13 +188,13 @@ def test_a_matrix_is_made_whole_and_each_run_is_of_its_variant(store, pretended)
 def test_what_is_finished_is_not_made_again_and_more_is_added(store, pretended):
     make(store, matrix_of(seeds=1, reference_seeds=1))
     first = made(store, matrix_of())
-    assert len(first) == 3
+    assert len(first) == 4
     assert make(store, matrix_of(seeds=1, reference_seeds=1)) == (
-        True, ["Nothing is missing: all 3 runs of ci-v1-16k are finished."],
+        True, ["Nothing is missing: all 4 runs of ci-v1-16k are finished."],
     )  # fmt: skip
     make(store, matrix_of())
-    assert made(store, matrix_of())[:3] == first
-    assert len(made(store, matrix_of())) == len(set(made(store, matrix_of()))) == 7
+    assert made(store, matrix_of())[:4] == first
+    assert len(made(store, matrix_of())) == len(set(made(store, matrix_of()))) == 9
 
 
 def test_an_unfinished_run_is_kept_aside_and_started_again(store, pretended):
@@ -253,14 +254,17 @@ def test_finished_runs_price_their_variant(store):
     prices = Prices(COSTS, made_seconds(places))
     assert prices.seconds(matrix, VARIANTS["gamma-0.5"]) == 60
     assert prices.seconds(matrix, VARIANTS["reference"]) == formula_seconds(COSTS, CI.config)
-    assert prices.left(matrix, places, 2) == pytest.approx(5 * formula_seconds(COSTS, CI.config) / 2)
+    assert prices.left(matrix, places, 2) == pytest.approx(7 * formula_seconds(COSTS, CI.config) / 2)
 
 
 # ---------------------------------------------------------------------- real runs
 
 
+MADE = ("reference", "constant-reward", "gamma-0.5")
+
+
 @pytest.mark.slow
-def test_two_variants_are_trained_for_real_and_not_a_second_time(tmp_path):
+def test_a_variant_and_the_control_are_trained_for_real_and_not_a_second_time(tmp_path):
     def failures(*words):
         command = [sys.executable, "-m", "benchmarks", "failures", *words, "--protocol", "ci", "--frames", "8k",
                    "--games", "qbert", "--variants", "gamma-0.5", "--seeds", "1", "--reference-seeds", "1",
@@ -269,15 +273,16 @@ def test_two_variants_are_trained_for_real_and_not_a_second_time(tmp_path):
 
     first = failures("--device", "cpu")
     assert "Forecast: " in first
-    assert first.index("Forecast: ") < first.index("[1/2]")
+    assert first.index("Forecast: ") < first.index("[1/3]")
     runs = tmp_path / "failures" / "ci-v1-8k"
-    records = {name: RunRecord.read(runs / name / "qbert-s0") for name in ("reference", "gamma-0.5")}
+    records = {name: RunRecord.read(runs / name / "qbert-s0") for name in MADE}
     assert {record.status for record in records.values()} == {"finished"}
     assert records["reference"].overrides == {}
     assert records["gamma-0.5"].overrides == {"discount": 0.5}
+    assert records["constant-reward"].overrides == {"constant_reward": 0.06}
     assert records["gamma-0.5"].member == Member("qbert", 0)
     before = json.dumps([record.run for record in records.values()])
-    assert "Nothing is missing: all 2 runs" in failures("run", "--device", "cpu")
-    assert "2 of 2 runs" in failures("status")
-    again = [RunRecord.read(runs / name / "qbert-s0").run for name in ("reference", "gamma-0.5")]
+    assert "Nothing is missing: all 3 runs" in failures("run", "--device", "cpu")
+    assert "3 of 3 runs" in failures("status")
+    again = [RunRecord.read(runs / name / "qbert-s0").run for name in MADE]
     assert json.dumps(again) == before

@@ -119,7 +119,5 @@ def test_there_is_one_control_and_it_is_no_claim_of_the_articles():
 
 
 def test_an_unknown_variant_is_refused_with_the_known_ones():
-    with pytest.raises(
-        UserError, match="No variant is called 'no-relay'; known are: reference, constant-reward, flat-mlp"
-    ):
+    with pytest.raises(UserError, match="No variant is called 'no-relay'; known are: reference, constant-reward"):
         variant_named("no-relay")
