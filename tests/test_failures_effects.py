@@ -97,18 +97,58 @@ def test_with_many_runs_the_sign_test_draws_and_agrees_with_the_normal_one():
 def test_the_bar_lies_above_random_by_a_share_of_the_way_to_the_human():
     anchors = human_and_random()["road_runner"]
     bar = anchors.random + 0.02 * (anchors.human - anchors.random)
-    above, not_all = learnt("road_runner", np.full(5, bar + 1)), learnt("road_runner", np.array([bar - 1, *[bar] * 4]))
+    control = np.zeros(3)
+    above = learnt("road_runner", np.full(5, bar + 1), control)
     assert (above.bar, above.p, above.holds) == (pytest.approx(bar), 1 / 32, True)
-    assert not not_all.holds
-    assert learnt("road_runner", np.full(5, anchors.random + 1)).holds is False
-    assert [learnt("pong", np.zeros(n)).decidable for n in (3, 4, 5, 20)] == [False, False, True, True]
+    assert not learnt("road_runner", np.array([bar - 1, *[bar] * 4]), control).holds
+    assert learnt("road_runner", np.full(5, anchors.random + 1), control).holds is False
+    assert [learnt("pong", np.zeros(n), control).decidable for n in (3, 4, 5, 20)] == [False, False, True, True]
+
+
+def test_the_reference_must_also_be_above_its_control_worked_by_hand():
+    reference = np.array([1_000.0, 1_100.0, 1_200.0, 1_300.0, 1_400.0, 1_500.0])  # bar is 168.2: 1/64
+    above = learnt("road_runner", reference, np.array([700.0, 800.0, 900.0]))
+    assert (above.p, above.control_p, above.holds) == (1 / 64, 1 / 84, True)  # one of C(9, 3) choices is so low
+    assert (above.lowest_p, above.lowest_control_p) == (1 / 64, 1 / 84)
+    # One of the control's is above four of the reference's: of the choices of three, these sum to 2,950 or less.
+    mixed = np.array([700.0, 800.0, 1_450.0])
+    lower, _ = by_counting(mixed, reference)
+    assert learnt("road_runner", reference, mixed).control_p == pytest.approx(lower)
+    # One run of the control among five: it or the reference's lowest could be the lowest two, so 2 of 5.
+    few = learnt("road_runner", np.array([1_000.0, 2_000.0, 3_000.0, 4_000.0]), np.array([1_500.0]))
+    assert few.control_p == pytest.approx(2 / 5)
+    alike = learnt("road_runner", reference, reference[:3] + 300)
+    assert (alike.p, alike.holds, alike.decidable) == (1 / 64, False, True)  # far above random, and has not learnt
+    assert alike.control_p > 0.5
+
+
+def test_both_tests_must_be_decidable():
+    reference = np.full(6, 1_000.0)
+    assert learnt("road_runner", reference, np.zeros(1)).decidable is False  # 1/7
+    assert learnt("road_runner", reference, np.zeros(2)).decidable is True  # 1/28
+    assert learnt("road_runner", reference[:4], np.zeros(4)).decidable is False  # 1/70, but 1/16
+    none = learnt("road_runner", reference, np.zeros(0))
+    assert (none.decidable, none.holds, math.isnan(none.control_p)) == (False, False, True)
+    many = learnt("road_runner", np.full(20, 1_000.0), np.zeros(20))
+    assert many.lowest_control_p == many.control_p == 1 / 10_000  # drawn: as seen, beside 9,999
+
+
+def test_the_score_of_not_having_learnt_is_the_higher_of_random_and_control():
+    reference = np.full(6, 1_000.0)
+    assert learnt("road_runner", reference, np.array([400.0, 600.0])).unlearnt == 500.0
+    assert learnt("road_runner", reference, np.zeros(3)).unlearnt == human_and_random()["road_runner"].random
+    assert learnt("road_runner", reference, np.zeros(0)).unlearnt == human_and_random()["road_runner"].random
 
 
 # ---------------------------------------------------------------------- verdicts
 
-LEARNT = Learnt("pong", -20.7, -20.0, np.full(5, 10.0), 1 / 32)
-NOT = Learnt("pong", -20.7, -20.0, np.full(5, -21.0), 1.0)
-FEW = Learnt("pong", -20.7, -20.0, np.full(3, 10.0), 1 / 8)
+THREE = np.full(3, -15.0)
+LEARNT = Learnt("pong", -20.7, -20.0, np.full(5, 10.0), 1 / 32, THREE, 1 / 56)
+NOT_ABOVE_RANDOM = Learnt("pong", -20.7, -20.0, np.full(5, -21.0), 1.0, THREE - 10, 1 / 56)
+NOT_ABOVE_CONTROL = Learnt("pong", -20.7, -20.0, np.full(5, 10.0), 1 / 32, THREE + 26, 0.05)
+FEW = Learnt("pong", -20.7, -20.0, np.full(3, 10.0), 1 / 8, THREE, 1 / 20)
+FEW_OF_CONTROL = Learnt("pong", -20.7, -20.0, np.full(5, 10.0), 1 / 32, THREE[:1], 1 / 6)
+WITHOUT = Learnt("pong", -20.7, -20.0, np.full(5, 10.0), 1 / 32, THREE[:0], math.nan)
 
 
 @pytest.mark.parametrize(
@@ -118,9 +158,13 @@ FEW = Learnt("pong", -20.7, -20.0, np.full(3, 10.0), 1 / 8)
         (LEARNT, 0.05, 1.0, 0.02, Verdict.NO_EFFECT),
         (LEARNT, 1.0, 0.04, 0.02, Verdict.OPPOSITE),
         (LEARNT, 0.2, 0.9, 0.05, Verdict.TOO_FEW),
-        (NOT, 0.04, 1.0, 0.02, Verdict.NOT_LEARNT),
-        (NOT, 0.2, 1.0, 0.2, Verdict.NOT_LEARNT),
+        (NOT_ABOVE_RANDOM, 0.04, 1.0, 0.02, Verdict.NOT_LEARNT),
+        (NOT_ABOVE_RANDOM, 0.2, 1.0, 0.2, Verdict.NOT_LEARNT),
+        (NOT_ABOVE_CONTROL, 0.04, 1.0, 0.02, Verdict.NOT_LEARNT),
+        (NOT_ABOVE_CONTROL, 1.0, 0.04, 0.02, Verdict.NOT_LEARNT),
         (FEW, 0.04, 1.0, 0.02, Verdict.TOO_FEW),
+        (FEW_OF_CONTROL, 0.04, 1.0, 0.02, Verdict.TOO_FEW),
+        (WITHOUT, 0.04, 1.0, 0.02, Verdict.NO_CONTROL),
     ],
 )
 def test_the_rule(reference, lower, higher, lowest, expected):
@@ -129,18 +173,19 @@ def test_the_rule(reference, lower, higher, lowest, expected):
 
 def test_a_table_is_judged_as_a_whole():
     reference = np.array([100.0, 110.0, 120.0, 130.0, 140.0])
-    bears = Learnt("road_runner", 11.5, 50.0, reference, 1 / 32)
+    control = np.array([19.0, 20.0, 21.0])
+    bears = Learnt("road_runner", 11.5, 50.0, reference, 1 / 32, control, 1 / 56)
     low, alike, high = np.array([0.0, 1.0, 2.0]), np.array([105.0, 121.0, 135.0]), np.array([200.0, 210.0, 220.0])
     both = judge([(low, bears), (alike, bears)])
     assert [each.verdict for each in both] == [Verdict.CONFIRMED, Verdict.NO_EFFECT]
     assert both[0].adjusted_lower == pytest.approx(2 / 56)
-    assert both[0].share == pytest.approx((1 - 120) / (120 - 11.5))
+    assert both[0].share == pytest.approx((1 - 120) / (120 - 20))
     assert [each.verdict for each in judge([(low, bears), (high, bears)])] == [Verdict.CONFIRMED, Verdict.OPPOSITE]
     # Three comparisons of 3 against 5: 3 / 56 is above the level, so that no scores could have decided.
     three = judge([(low, bears), (alike, bears), (alike, bears)])
     assert three[0].adjusted_lower == pytest.approx(3 / 56)
     assert {each.verdict for each in three} == {Verdict.TOO_FEW}
-    nothing = Learnt("road_runner", 11.5, 500.0, reference, 1.0)
+    nothing = Learnt("road_runner", 11.5, 500.0, reference, 1.0, control, 1 / 56)
     assert [each.verdict for each in judge([(low, nothing)])] == [Verdict.NOT_LEARNT]
     assert judge([(low, nothing)])[0].share is None
     assert judge([]) == []
@@ -151,7 +196,7 @@ def test_variants_that_change_nothing_are_rarely_confirmed():
     draw, confirmed = np.random.default_rng(1), 0
     for _ in range(400):
         reference = draw.normal(100, 20, 5)
-        bears = learnt("road_runner", reference + 500)
+        bears = learnt("road_runner", reference + 500, np.zeros(3))
         rows = judge([(draw.normal(600, 20, 3), bears), (draw.normal(600, 20, 3), bears)])
         confirmed += any(row.verdict is Verdict.CONFIRMED for row in rows)
     assert confirmed <= 30  # 400 x .05, and two and a half standard deviations of a binomial
@@ -180,3 +225,5 @@ def test_the_seeds_of_the_reference_that_can_decide_worked_by_hand():
     assert deciding_reference_seeds(3, 5, 3) == 6  # 3 / 56 is above .05, 3 / 84 below
     assert deciding_reference_seeds(3, 5, 15) == 11  # 15 / 286 = .052, 15 / 364 = .041
     assert deciding_reference_seeds(5, 1, 1) == 5  # four could not show that the game bears a verdict
+    assert deciding_reference_seeds(3, 5, 0) == 5  # 1 / 56 against the control, with nothing to compare
+    assert deciding_reference_seeds(1, 5, 0) == 20  # 1 / 20 is not below .05, 1 / 21 is

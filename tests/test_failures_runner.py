@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from fake_runs import dead_pid, edit_json, write_run
 
 from benchmarks.costs import Costs
 from benchmarks.engines import local
+from benchmarks.failures.effects import deciding_reference_seeds
 from benchmarks.failures.matrix import SMALL, WHOLE, FailureMatrix
 from benchmarks.failures.prices import Prices, formula_seconds, made_seconds
 from benchmarks.failures.runner import VariantJob, plan_jobs, run_failures
@@ -43,36 +45,52 @@ def names(matrix):
 # ---------------------------------------------------------------------- the matrix
 
 
-def test_each_seed_has_the_reference_first_then_the_variants_in_the_order_of_the_claims():
+def test_each_seed_has_the_reference_first_then_its_control_then_the_variants_in_the_order_of_the_claims():
     assert names(matrix_of()) == [
-        "reference pong-s0", "reference pong-s2", "no-target-network pong-s0", "gamma-0.5 pong-s0",
-        "reference pong-s1", "no-target-network pong-s1", "gamma-0.5 pong-s1",
+        "reference pong-s0", "reference pong-s2", "constant-reward pong-s0", "no-target-network pong-s0",
+        "gamma-0.5 pong-s0",
+        "reference pong-s1", "constant-reward pong-s1", "no-target-network pong-s1", "gamma-0.5 pong-s1",
     ]  # fmt: skip
 
 
-def test_games_of_the_reference_only_have_no_variant_and_further_seeds_are_spread():
+def test_games_of_the_reference_only_have_its_control_and_no_variant_and_further_seeds_are_spread():
     matrix = matrix_of(
         games=["pong", "Q*Bert"], reference_games=["venture", "pong"], variants=["C7"], reference_seeds=5
     )
     runs = matrix.runs()
-    assert len(runs) == len(set(runs)) == 5 * 3 + 3 * 2 * 2
+    assert len(runs) == len(set(runs)) == 5 * 3 + 2 * 3 + 3 * 2 * 2
+    assert matrix.comparisons == 3 * 2  # the control is none
     assert [m.name for v, m in runs[:9]] == [
         f"{game}-s{seed}" for seed in (0, 2, 3) for game in ("pong", "qbert", "venture")
     ]
-    assert {m.game for v, m in runs if v.name != "reference"} == {"pong", "qbert"}
-    after_a_round = runs[: len(runs) * 15 // 27]
+    assert {m.game for v, m in runs if v.name == "constant-reward"} == {"pong", "qbert", "venture"}
+    assert {m.game for v, m in runs if v.claim == "C7"} == {"pong", "qbert"}
+    after_a_round = runs[: 9 + 3 + 6]
     assert {m.seed for v, m in after_a_round if v.name == "reference"} == {0, 2, 3}
 
 
 def test_what_is_not_asked_for_is_the_small_matrix_and_whole_is_the_large_one():
     small = FailureMatrix.of(SMALL, protocol="ci")
-    assert (small.games, small.seeds, small.reference_seeds) == (SMALL.games, 3, 5)
+    assert (small.games, small.seeds, small.reference_seeds) == (SMALL.games, 3, 6)
     assert small.frames == CI.config.total_frames
     whole = FailureMatrix.of(WHOLE)
     assert (whole.protocol, whole.frames) == (NATURE, 10_000_000)
     assert {variant.name for variant in whole.variants} == set(VARIANTS)
-    assert len(whole.runs()) == 5 * (len(VARIANTS) - 1) * 5 + 10 * 7
+    assert len(whole.runs()) == 5 * (len(VARIANTS) - 2) * 5 + 5 * 7 + 10 * 7
     assert FailureMatrix.of(WHOLE, games=["pong"]).reference_games == ()
+
+
+def test_the_small_matrix_fits_25_minutes_and_can_decide():
+    """At 3.4 minutes a run, of which a run that hardly updates takes about a third, two at once."""
+    small = FailureMatrix.of(SMALL)
+    counts = Counter(variant.name for variant, _ in small.runs())
+    assert counts == {"reference": 6, "constant-reward": 3, "no-target-network": 3, "article-replay-target": 3}
+    assert (12 * 3.4 + 3 * 3.4 / 3) / 2 < 25
+    assert small.config(VARIANTS["article-replay-target"]).update_period_agent_steps >= 25 * (
+        small.config().update_period_agent_steps
+    )
+    assert deciding_reference_seeds(small.seeds, small.reference_seeds, small.comparisons) == small.reference_seeds
+    assert deciding_reference_seeds(small.seeds, small.reference_seeds, small.comparisons + 3) > small.reference_seeds
 
 
 @pytest.mark.parametrize(
@@ -101,6 +119,7 @@ def test_jobs_of_a_gpu_are_populations_of_one_variant_and_of_a_cpu_are_runs_in_o
     large = plan_jobs(matrix, places, store, 6)
     assert [(job.variant, sorted(job.seeds), job.games) for job in large] == [
         ("reference", [0, 1, 2], ("pong", "qbert")),
+        ("constant-reward", [0, 1], ("pong", "qbert")),
         ("no-target-network", [0, 1], ("pong", "qbert")),
         ("gamma-0.5", [0, 1], ("pong", "qbert")),
     ]
@@ -108,7 +127,7 @@ def test_jobs_of_a_gpu_are_populations_of_one_variant_and_of_a_cpu_are_runs_in_o
 
 def test_the_command_is_one_that_a_person_could_type(store):
     matrix = matrix_of(variants=["life-loss-not-terminal"])
-    job = plan_jobs(matrix, matrix.places(store), store, 1)[2]
+    job = plan_jobs(matrix, matrix.places(store), store, 1)[3]
     folder = store.root / "failures" / matrix.group / "life-loss-not-terminal"
     assert job.command("cpu", 1) == [
         sys.executable, "-m", "dqn_ref", "train", "--protocol", "ci", "--game", "pong", "--seed", "0",
@@ -159,7 +178,7 @@ def test_a_matrix_is_made_whole_and_each_run_is_of_its_variant(store, pretended)
     matrix = matrix_of()
     done, said = make(store, matrix)
     assert done
-    assert said[0] == "0 of 7 runs are finished; making 7, 2 at once."
+    assert said[0] == "0 of 9 runs are finished; making 9, 2 at once."
     assert "gamma-0.5/pong-s1 finished in" in said[-1] or "gamma-0.5/pong-s1 finished in" in said[-2]
     assert sorted(made(store, matrix)) == sorted(name.replace(" ", "/") + " 1" for name in names(matrix))
     record = RunRecord.read(store.root / "failures" / "ci-v1-16k" / "gamma-0.5" / "pong-s1")
@@ -169,13 +188,13 @@ def test_a_matrix_is_made_whole_and_each_run_is_of_its_variant(store, pretended)
 def test_what_is_finished_is_not_made_again_and_more_is_added(store, pretended):
     make(store, matrix_of(seeds=1, reference_seeds=1))
     first = made(store, matrix_of())
-    assert len(first) == 3
+    assert len(first) == 4
     assert make(store, matrix_of(seeds=1, reference_seeds=1)) == (
-        True, ["Nothing is missing: all 3 runs of ci-v1-16k are finished."],
+        True, ["Nothing is missing: all 4 runs of ci-v1-16k are finished."],
     )  # fmt: skip
     make(store, matrix_of())
-    assert made(store, matrix_of())[:3] == first
-    assert len(made(store, matrix_of())) == len(set(made(store, matrix_of()))) == 7
+    assert made(store, matrix_of())[:4] == first
+    assert len(made(store, matrix_of())) == len(set(made(store, matrix_of()))) == 9
 
 
 def test_an_unfinished_run_is_kept_aside_and_started_again(store, pretended):
@@ -235,14 +254,17 @@ def test_finished_runs_price_their_variant(store):
     prices = Prices(COSTS, made_seconds(places))
     assert prices.seconds(matrix, VARIANTS["gamma-0.5"]) == 60
     assert prices.seconds(matrix, VARIANTS["reference"]) == formula_seconds(COSTS, CI.config)
-    assert prices.left(matrix, places, 2) == pytest.approx(5 * formula_seconds(COSTS, CI.config) / 2)
+    assert prices.left(matrix, places, 2) == pytest.approx(7 * formula_seconds(COSTS, CI.config) / 2)
 
 
 # ---------------------------------------------------------------------- real runs
 
 
+MADE = ("reference", "constant-reward", "gamma-0.5")
+
+
 @pytest.mark.slow
-def test_two_variants_are_trained_for_real_and_not_a_second_time(tmp_path):
+def test_a_variant_and_the_control_are_trained_for_real_and_not_a_second_time(tmp_path):
     def failures(*words):
         command = [sys.executable, "-m", "benchmarks", "failures", *words, "--protocol", "ci", "--frames", "8k",
                    "--games", "qbert", "--variants", "gamma-0.5", "--seeds", "1", "--reference-seeds", "1",
@@ -251,15 +273,16 @@ def test_two_variants_are_trained_for_real_and_not_a_second_time(tmp_path):
 
     first = failures("--device", "cpu")
     assert "Forecast: " in first
-    assert first.index("Forecast: ") < first.index("[1/2]")
+    assert first.index("Forecast: ") < first.index("[1/3]")
     runs = tmp_path / "failures" / "ci-v1-8k"
-    records = {name: RunRecord.read(runs / name / "qbert-s0") for name in ("reference", "gamma-0.5")}
+    records = {name: RunRecord.read(runs / name / "qbert-s0") for name in MADE}
     assert {record.status for record in records.values()} == {"finished"}
     assert records["reference"].overrides == {}
     assert records["gamma-0.5"].overrides == {"discount": 0.5}
+    assert records["constant-reward"].overrides == {"constant_reward": 0.06}
     assert records["gamma-0.5"].member == Member("qbert", 0)
     before = json.dumps([record.run for record in records.values()])
-    assert "Nothing is missing: all 2 runs" in failures("run", "--device", "cpu")
-    assert "2 of 2 runs" in failures("status")
-    again = [RunRecord.read(runs / name / "qbert-s0").run for name in ("reference", "gamma-0.5")]
+    assert "Nothing is missing: all 3 runs" in failures("run", "--device", "cpu")
+    assert "3 of 3 runs" in failures("status")
+    again = [RunRecord.read(runs / name / "qbert-s0").run for name in MADE]
     assert json.dumps(again) == before

@@ -1,6 +1,7 @@
 """The table says what the records say: rows, notes, bytes, and what is left out."""
 
 import dataclasses
+import itertools
 import json
 import signal
 
@@ -17,6 +18,7 @@ from benchmarks.store import Store
 from dqn_ref.config import CI, UserError
 
 GROUP = "ci-v1-16k"
+CONTROL = (20.0, 30.0, 40.0)
 REFERENCE = (900.0, 1_200.0, 700.0, 1_500.0, 1_100.0)  # mean 1,080; random is 11.5, the bar 168.2
 
 
@@ -47,6 +49,7 @@ def put(store, name, scores, game="road_runner", **rest):
 def two(store):
     """A variant that scores next to nothing and one that is like the reference."""
     put(store, "reference", REFERENCE)
+    put(store, "constant-reward", CONTROL)
     put(store, "gamma-0.5", (100.0, 50.0, 0.0))
     put(store, "lr-x10", (800.0, 1_300.0, 950.0))
     return store
@@ -60,11 +63,11 @@ def test_the_rows_worked_by_hand(two):
         ("C8", "lr-x10", "road_runner", "3 v 5", "1,080", "1,017", "-63.3 (-700 to +600)", "0.411", "no effect here"),
     ]  # fmt: skip
     assert table.learnt_rows(found) == [
-        ("road_runner", "5", "11.5", "168", "1,080", "0.031", "yes", "0.00%")
+        ("road_runner", "5 v 3", "11.5", "168", "1,080", "0.031", "30.0", "0.018", "yes", "0.00%")
     ]  # fmt: skip
     first = table.view_rows(found)[0]
-    # -1,030 of 1,080 less 11.5; 1/56 and twice it; evaluations are 4 less than the scores
-    assert first[2:6] == ("-96%", "0.018", "0.036", "0.018")
+    # -1,030 of 1,080 less 30; 1/56 and twice it; evaluations are 4 less than the scores
+    assert first[2:6] == ("-98%", "0.018", "0.036", "0.018")
     assert first[7:] == ("1,076", "46.0")
 
 
@@ -73,7 +76,7 @@ def test_markdown_and_json_are_equal_bytes_for_equal_records_and_name_every_verd
     assert texts[0] == texts[1]
     assert "| C7 | gamma-0.5 | road_runner | 3 v 5 | 1,080 | 50.0 |" in texts[0]
     assert "adjusted for the 2 comparisons of this table" in texts[0]
-    assert texts[0].count("\n| ") == 3 + 1 + 2 + 2 - 1  # three headings, less the one at the start; five rows
+    assert texts[0].count("\n| ") == 4 + 1 + 2 + 2 + 4 - 1  # four headings, less the one at the start; nine rows
     content = table.as_json(find(two, GROUP))
     assert json.loads(json.dumps(content)) == json.loads(json.dumps(content, allow_nan=False))
     assert [row["verdict"] for row in content["comparisons"]] == ["confirmed here", "no effect here"]
@@ -82,14 +85,48 @@ def test_markdown_and_json_are_equal_bytes_for_equal_records_and_name_every_verd
 
 def test_a_reference_that_had_not_learnt_bears_no_verdict(store):
     put(store, "reference", (11.0, 12.0, 300.0, 20.0, 10.0))
+    put(store, "constant-reward", (1.0, 2.0, 3.0))
     put(store, "gamma-0.5", (0.0, 0.0, 0.0))
     (row,) = find(store, GROUP).rows
     assert row.judged.verdict is Verdict.NOT_LEARNT
     assert table.view_rows(find(store, GROUP))[0][2] == "none"  # a share of nothing learnt
+    assert table.learnt_rows(find(store, GROUP))[0][5:9] == ("0.969", "2.0", "0.018", "no: not above random")
+
+
+def test_a_reference_above_random_and_not_above_its_control_bears_no_verdict(store):
+    put(store, "reference", REFERENCE)
+    put(store, "constant-reward", (800.0, 1_000.0, 1_300.0))
+    put(store, "gamma-0.5", (0.0, 0.0, 0.0))
+    found = find(store, GROUP)
+    assert [row.variant.name for row in found.rows] == ["gamma-0.5"]  # the control is no comparison
+    assert found.rows[0].judged.adjusted_lower == 1 / 56  # nor counted as one
+    assert found.rows[0].judged.verdict is Verdict.NOT_LEARNT
+    everyone, seen = [*REFERENCE, 800.0, 1_000.0, 1_300.0], 3_100.0
+    as_low = sum(sum(chosen) <= seen for chosen in itertools.combinations(everyone, 3)) / 56
+    (row,) = table.learnt_rows(found)
+    assert row[5:9] == ("0.031", "1,033", f"{as_low:.3f}", "no: not above its control")
+
+
+def test_a_reference_above_neither_says_both(store):
+    put(store, "reference", (0.0,) * 5)
+    put(store, "constant-reward", (0.0,) * 3)
+    assert table.learnt_rows(find(store, GROUP))[0][8] == "no: not above random nor its control"
+
+
+def test_without_a_control_there_is_no_conclusion(store):
+    put(store, "reference", REFERENCE)
+    put(store, "gamma-0.5", (0.0, 0.0, 0.0))
+    found = find(store, GROUP)
+    assert found.rows[0].judged.verdict is Verdict.NO_CONTROL
+    assert table.learnt_rows(found)[0][5:9] == ("0.031", "none", "none", "no control")
+    assert table.as_json(found)["games"][0]["p_control"] is None
+    json.dumps(table.as_json(found), allow_nan=False)
+    assert "no control: no conclusion" in table.markdown(found)
 
 
 def test_runs_that_are_the_references_own_are_named(store):
     put(store, "reference", REFERENCE)
+    put(store, "constant-reward", CONTROL)
     put(store, "no-reward-clip", REFERENCE[:3])
     put(store, "gamma-0.9", [*REFERENCE[:2], 701.0])
     found = find(store, GROUP)
@@ -116,6 +153,7 @@ def test_a_selection_is_a_table_of_its_own(two):
 
 def test_games_of_the_reference_only_show_how_sparse_reward_is(two):
     put(two, "reference", (0.0,) * 5, game="montezuma_revenge")
+    put(two, "constant-reward", (0.0,) * 3, game="montezuma_revenge")
     for path in (two.failures(GROUP) / "reference").glob("montezuma_revenge-s*/progress.csv"):
         header, *rows = path.read_text().splitlines()
         place = header.split(",").index("nonzero_reward_share")
@@ -126,7 +164,7 @@ def test_games_of_the_reference_only_show_how_sparse_reward_is(two):
     rows = table.learnt_rows(find(two, GROUP))
     assert sorted(row[0] for row in rows) == ["montezuma_revenge", "road_runner"]
     (sparse,) = [row for row in rows if row[0] == "montezuma_revenge"]
-    assert sparse[-2:] == ("no", "0.25%")
+    assert sparse[-2:] == ("no: not above random nor its control", "0.25%")
     assert len(find(two, GROUP).rows) == 2
 
 
@@ -160,6 +198,8 @@ def test_the_page_has_a_section_and_the_drawings_of_every_group(two, tmp_path):
     svg = (tmp_path / f"failures-{GROUP}" / "scores-road_runner.svg").read_text()
     assert "confirmed here" in svg
     assert "gamma-0.5" in svg
+    assert "constant-reward (control)" in svg
+    assert "its control&#x27;s mean" in svg or "its control's mean" in svg
 
 
 def test_every_variant_is_described_on_the_page():
@@ -180,7 +220,7 @@ def test_the_commands_print_write_and_draw(two, tmp_path, capsys):
     assert page.read_text() == table.markdown(find(two, GROUP))
     assert json.loads(data.read_text())["group"] == GROUP
     assert cli.main(["failures", "status", *options, "--games", "road_runner", "--variants", "C7"]) == 0
-    assert "8 of 14 runs" in capsys.readouterr().out  # gamma-0.5 of three variants of C7
+    assert "11 of 18 runs" in capsys.readouterr().out  # gamma-0.5 of three variants of C7
     assert cli.main(["failures", "plot", *options, "--out", str(tmp_path / "drawn")]) == 0
     assert (tmp_path / "drawn" / "scores-road_runner.png").exists()
     assert cli.main(["failures", "table", *options, "--variants", "gama"]) == 2
@@ -192,7 +232,7 @@ def test_the_forecast_says_when_so_few_seeds_can_decide_nothing(two, capsys, mon
 
     monkeypatch.setattr("benchmarks.failures.command.measure", lambda *_: COSTS)
     options = ["--protocol", "ci", "--results", str(two.root), "--games", "road_runner", "--device", "cpu"]
-    assert cli.main(["failures", "plan", *options, "--variants", "C7"]) == 0
+    assert cli.main(["failures", "plan", *options, "--variants", "C7", "--reference-seeds", "5"]) == 0
     assert "--reference-seeds 6 would do" in capsys.readouterr().out
     assert cli.main(["failures", "plan", *options, "--variants", "C7", "--reference-seeds", "6"]) == 0
     said = capsys.readouterr().out

@@ -4,12 +4,13 @@ import dataclasses
 
 import pytest
 
-from benchmarks.failures.variants import ALIASES, CLAIMS, REFERENCE, VARIANTS, variant_named, variants_named
+from benchmarks.failures.variants import ALIASES, CLAIMS, CONTROL, REFERENCE, VARIANTS, variant_named, variants_named
 from dqn_ref.__main__ import parse
 from dqn_ref.config import PROTOCOLS, UserError
 
 # Worked by hand for nature at 10M frames: 2.5M agent steps, 50,000 of them warm-up.
 AT_10M = {
+    "constant-reward": {"constant_reward": 0.06},
     "no-replay": {"replay_capacity": 32},
     "tiny-replay": {"replay_capacity": 1_000},
     "no-target-network": {"target_period_updates": 1},
@@ -104,11 +105,19 @@ def test_another_name_of_the_same_function_is_one_run():
     assert all(name in VARIANTS and alias not in VARIANTS for alias, (name, _) in ALIASES.items())
 
 
-def test_variants_come_once_and_in_the_order_of_the_claims_after_the_reference():
+def test_variants_come_once_and_in_the_order_of_the_claims_after_the_reference_and_its_control():
     asked = variants_named(["lr-x10", "target-period-1", "no-target-network", "flat-mlp"])
-    assert [variant.name for variant in asked] == ["reference", "flat-mlp", "no-target-network", "lr-x10"]
+    assert [variant.name for variant in asked] == [
+        "reference", "constant-reward", "flat-mlp", "no-target-network", "lr-x10",
+    ]  # fmt: skip
+    assert variants_named([]) == (REFERENCE, CONTROL)  # every matrix has both
+
+
+def test_there_is_one_control_and_it_is_no_claim_of_the_articles():
+    assert [variant for variant in VARIANTS.values() if variant.claim == "control"] == [CONTROL]
+    assert CONTROL.name == "constant-reward"
 
 
 def test_an_unknown_variant_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match="No variant is called 'no-relay'; known are: reference, flat-mlp"):
+    with pytest.raises(UserError, match="No variant is called 'no-relay'; known are: reference, constant-reward"):
         variant_named("no-relay")

@@ -111,8 +111,10 @@ def against(references: Mapping[str, Inside], variants: Sequence[Inside]) -> lis
         if each.bound is not None and each.game in references and references[each.game].bound is not None
     ]  # fmt: skip
     p_values = [fisher(variants[place], references[variants[place].game]) for place in tested]
-    adjusted = holm(np.array(p_values)) if tested else np.zeros(0)
     found = list(variants)
+    if not tested:
+        return found
+    adjusted = holm(np.array(p_values))
     for place, p, own in zip(tested, p_values, adjusted, strict=True):
         each, reference = variants[place], references[variants[place].game]
         found[place] = Inside(

@@ -56,10 +56,10 @@ def inside_notes(found: Findings) -> list[str]:
     ]
     if tested:
         lines.append(
-            f"Its p: Fisher's exact test against the reference's runs, one-sided (more), Holm for the {len(tested)} "
-            f"tests of that column. Below {LEVEL:g} the variant's values diverge (C3, {CLAIMS['C3']}): this needs no "
-            "score, so it holds also where the reference had not learnt; whether diverging costs points is for the "
-            "scores to say."
+            "Its p: Fisher's exact test against the reference's runs, one-sided (more of them), Holm for the "
+            f"{len(tested)} tests of that column. Below {LEVEL:g} the variant's values diverge (C3, {CLAIMS['C3']}). "
+            "This needs no score, so it holds also where the reference had not learnt; whether diverging costs points "
+            "is for the scores to say."
         )
         lowest = min(1 / math.comb(each.seeds + each.reference[1], each.seeds) for each in tested if each.reference)
         if len(tested) * lowest >= LEVEL:
@@ -86,9 +86,9 @@ def digits(value: float) -> str:
     """Three significant digits, e.g. ``2.11`` or ``58,100``; ``none`` where there is no number."""
     if not math.isfinite(value):
         return "none" if math.isnan(value) else "infinite"
-    if abs(value) < 1_000:
-        return f"{value:.3g}"
     rounded = float(f"{value:.3g}")
+    if abs(rounded) < 1_000:
+        return f"{value:.3g}"
     return f"{rounded:,.0f}" if abs(rounded) < 1e7 else f"{value:.2e}"
 
 
