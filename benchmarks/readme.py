@@ -12,12 +12,11 @@ from typing import Any
 
 from benchmarks import baselines
 from benchmarks.costs import format_seconds
-from benchmarks.doctor.confusion import held_out, look, tables
+from benchmarks.doctor.confusion import finished, held_out, tables
 from benchmarks.doctor.confusion.drawing import draw_confusion
 from benchmarks.doctor.verdicts.tables import bars_markdown, causes_markdown
 from benchmarks.failures import answer
 from benchmarks.failures.drawings import draw_groups
-from benchmarks.failures.findings import groups
 from benchmarks.failures.table import markdown_of_all, markdown_of_variants
 from benchmarks.gates.calibration import TABLES as GATE_TABLES
 from benchmarks.gates.calibration_drawing import draw_calibration
@@ -115,13 +114,13 @@ def draw_speeds(store: Store, folder: Path) -> list[Path]:
 
 def draw_doctor(store: Store, folder: Path) -> list[Path]:
     """Draw the doctor's confusion matrix into a folder of its own under ``folder``; nothing without runs."""
-    return draw_confusion(look(store), folder / "doctor") if groups(store) else []
+    return draw_confusion(finished(store), folder / "doctor")
 
 
 def _confusion(store: Store) -> str:
-    if not groups(store):
+    looked = finished(store)
+    if not looked:
         return "No run is stored yet: `tox -e bench-failures` makes the first.\n"
-    looked = look(store)
     drawing = "\n![fault put in by fault diagnosed](images/doctor/confusion.png)\n" if held_out(looked) else ""
     return tables.markdown(looked) + drawing
 

@@ -4,13 +4,18 @@ import csv
 import dataclasses
 import json
 import math
+import re
 import signal
+from functools import partial
 
 import pytest
-from fake_runs import write_run
+from fake_pages import text_of, write_suite
+from fake_runs import resample_little, write_run
 from synthetic_logs import healthy, with_settings
 
 import benchmarks.__main__ as cli
+import benchmarks.page.charts as charts
+import benchmarks.page.content as content
 from benchmarks.doctor.confusion import RIGHT, Looked, confusion_matrix, first_right, look, named_right, rates, tables
 from benchmarks.doctor.confusion.counts import Rate, answers, lint_finds
 from benchmarks.doctor.confusion.drawing import draw_confusion
@@ -85,7 +90,9 @@ def test_the_rates_worked_by_hand_count_false_alarms_of_either_kind():
 def test_a_right_answer_to_nothing_is_nothing():
     assert [first_right(each) for each in LOOKED[:4]] == [True, True, False, False]
     assert [named_right(each) for each in LOOKED[:4]] == [True, True, False, False]
-    assert answers("reference") == answers("flat-mlp") == (NOTHING,)
+    assert answers("reference") == (NOTHING,)
+    assert answers("flat-mlp") == ()  # silence on a fault is no right answer, even where no cause stands for it
+    assert not any(first_right(each) or named_right(each) for each in LOOKED[4:6])
 
 
 @pytest.mark.parametrize(("hits", "runs"), [(0, 5), (5, 5), (2, 7)])
@@ -163,6 +170,9 @@ def test_what_is_weakly_shown_or_explained_by_another_is_not_named():
 # ---------------------------------------------------------------------- runs
 
 
+HEALTHY = healthy(terminal_share=1 / 100)  # the fake runs' games last for 400 frames
+
+
 def put(store, variant, seed=0, log=None, status="finished", group=GROUP):
     """A run of ``variant`` whose log is ``log``."""
     config = VARIANTS[variant].of(CI.config)
@@ -187,9 +197,9 @@ def _write_progress(path, log):
 @pytest.fixture
 def three(store):
     """The reference, healthy; one whose target does not lag; one that explores nothing, by its setting alone."""
-    put(store, "reference", log=healthy())
-    put(store, "no-target-network", log=healthy(target_distance=1e-3))
-    put(store, "no-exploration", log=healthy())
+    put(store, "reference", log=HEALTHY)
+    put(store, "no-target-network", log=healthy(terminal_share=1 / 100, target_distance=1e-3))
+    put(store, "no-exploration", log=HEALTHY)
     return store
 
 
@@ -300,3 +310,40 @@ def test_the_generated_parts_follow_the_records(three, tmp_path):
     part = PARTS["confusion"](three)
     assert part.startswith(tables.markdown(look(three)))
     assert part.endswith("![fault put in by fault diagnosed](images/doctor/confusion.png)\n")
+
+
+# ---------------------------------------------------------------------- the report's page
+
+
+@pytest.fixture
+def asked(three, monkeypatch):
+    resample_little(monkeypatch)
+    monkeypatch.setattr(charts, "performance_profile", partial(charts.performance_profile, repetitions=50))
+    monkeypatch.setattr(content, "sample_efficiency", partial(content.sample_efficiency, repetitions=50))
+    return write_suite(three, seeds=1)
+
+
+def test_the_page_shows_the_doctor_only_where_runs_are_finished(asked, three):
+    page = text_of(asked, three.report(asked.name))
+    assert page == text_of(asked, three.report(asked.name))
+    (section,) = re.findall(r'<section id="doctor".*?</section>', page, re.DOTALL)
+    assert page.count('href="#doctor"') == 1
+    assert '<tr><th scope="row">no-target-network</th><td>1</td><td></td></tr>' in section
+    assert "a fault named in 0 of 1 (0 %, 95 % interval 0 % to 98 %)" in section
+    assert section.count("<table>") == 3  # with what each fault cost
+    assert "<script" not in section
+    (three.root / "failures").rename(three.root / "elsewhere")
+    bare = text_of(asked, three.report(asked.name))
+    assert 'id="doctor"' not in bare
+    assert 'href="#doctor"' not in bare
+
+
+def test_a_broken_record_of_the_failures_suite_is_said_and_escaped_and_leaves_the_page(asked, three):
+    folder = three.failures("<b>&") / "reference" / "breakout-s0"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text("{")
+    page = text_of(asked, three.report(asked.name))
+    (section,) = re.findall(r'<section id="doctor".*?</section>', page, re.DOTALL)
+    assert "Not shown" in section
+    assert "&lt;b&gt;&amp;" in section
+    assert "<b>" not in section

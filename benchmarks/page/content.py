@@ -16,6 +16,7 @@ from benchmarks.curves import point_frames, training_points
 from benchmarks.gates.verdict import GateResult
 from benchmarks.page.asked import Asked
 from benchmarks.page.charts import Chart, Line, efficiency, game_bars, intervals, learning_curve, profile
+from benchmarks.page.doctor import Doctor, doctor
 from benchmarks.page.foreign import NOT_RECORDED, clean
 from benchmarks.page.games import Game, Rival, comparable, game_row, published_score, rivals
 from benchmarks.page.origins import Cost, Fact, Hyperparameter, commands, cost, facts, hyperparameters, roms
@@ -73,6 +74,7 @@ class Content:
     roms: dict[str, list[str]]
     cost: Cost
     typed: tuple[tuple[str, str], ...]
+    doctor: Doctor | None  # None where no run of the failures suite is finished
 
     @property
     def folder(self) -> str:
@@ -175,6 +177,7 @@ def collect(asked: Asked, gates: Sequence[tuple[str, GateResult]], page: Path, g
         roms=roms(records),
         cost=cost(records),
         typed=tuple(commands(records)),
+        doctor=doctor(asked.store),
     )
 
 

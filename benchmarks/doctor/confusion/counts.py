@@ -71,8 +71,8 @@ def held_out(looked: Sequence[Looked]) -> list[Looked]:
 
 
 def answers(variant: str) -> tuple[str, ...]:
-    """What may be named first: right causes, or NOTHING where there is nothing or no cause that stands for it."""
-    return (RIGHT[variant].log if variant in RIGHT else ()) or (NOTHING,)
+    """What may rightly be named first: NOTHING of the reference; no answer where no cause stands for the fault."""
+    return RIGHT[variant].log if variant in RIGHT else (NOTHING,)
 
 
 def first_right(each: Looked) -> bool:
@@ -82,7 +82,7 @@ def first_right(each: Looked) -> bool:
 
 def named_right(each: Looked) -> bool:
     """Whether a right cause is among those named; of the reference, whether none is named."""
-    return bool({*each.causes, *([] if each.causes else [NOTHING])} & set(answers(each.variant)))
+    return bool({*(each.causes or (NOTHING,))} & set(answers(each.variant)))
 
 
 def confusion_matrix(looked: Sequence[Looked]) -> Matrix:

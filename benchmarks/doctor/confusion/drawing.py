@@ -52,7 +52,7 @@ def confusion_figure(looked: Sequence[Looked]) -> Figure:
         f"{count(len(runs), 'run')} on {', '.join(sorted({each.game for each in runs}))} "
         f"({', '.join(sorted({each.group for each in runs}))}), none of them one that the bars of the verdicts were "
         f"set on; source {', '.join(sources)}. Numbers are runs; the shade is their share of the row.",
-        "Where no cause stands for a fault, nothing is the right answer.",
+        "A row without a frame: verdicts know no cause that stands for the fault.",
     ]
     right = Patch(facecolor="none", edgecolor="black", linewidth=1.4)
     return finish(figure, "Fault put in by fault diagnosed", caption, [(right, "a right answer")])

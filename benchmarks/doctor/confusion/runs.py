@@ -123,6 +123,16 @@ def look(store: Store) -> list[Looked]:
     Raises:
         UserError: there is none, or a record is broken.
     """
+    found = finished(store)
+    if not found:
+        raise UserError(
+            f"{store.root / 'failures'} holds no finished run. Make some: python -m benchmarks failures run."
+        )
+    return found
+
+
+def finished(store: Store) -> list[Looked]:
+    """The same, and empty if there is none. Raises UserError: a record is broken."""
     found = list[Looked]()
     for path in sorted((store.root / "failures").glob("*/*/*-s*/run.json")):
         group, variant = path.parts[-4:-2]
@@ -131,10 +141,6 @@ def look(store: Store) -> list[Looked]:
         record = RunRecord.read(path.parent)
         if record.status == "finished":
             found.append(_looked(group, variant, record))
-    if not found:
-        raise UserError(
-            f"{store.root / 'failures'} holds no finished run. Make some: python -m benchmarks failures run."
-        )
     order = {name: place for place, name in enumerate(VARIANTS)}
     return sorted(found, key=lambda each: (each.group, order[each.variant], each.game, each.seed))
 

@@ -17,7 +17,7 @@ from benchmarks.doctor.confusion.counts import (
     rates,
 )
 from benchmarks.doctor.confusion.runs import CONFIDENCE, KEPT_SETTINGS, NOTHING, RIGHT, TUNED_GROUP, TUNED_ON, Looked
-from benchmarks.failures.variants import REFERENCE, VARIANTS
+from benchmarks.failures.variants import VARIANTS
 
 NO_CAUSE = "no cause stands for it"
 NONE_HELD_OUT = "No run but those that the bars of the verdicts were set on is finished yet."
@@ -48,7 +48,7 @@ def fault_rows(looked: Sequence[Looked]) -> Rows:
         counts = [f"{sum(map(right, runs))} of {len(runs)}" for right in (first_right, named_right)]
         if not runs:
             counts = ["-", "-"]
-        elif answers(name) == (NOTHING,) and name != REFERENCE.name:
+        elif not answers(name):
             counts = [NO_CAUSE, "-"]
         rows.append((name, str(len(runs)), _lint_words(own), first or "-", *counts))
     return tuple(rows)
