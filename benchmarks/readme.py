@@ -12,6 +12,8 @@ from typing import Any
 
 from benchmarks import baselines
 from benchmarks.costs import format_seconds
+from benchmarks.doctor.probes.ladder import ladder_table
+from benchmarks.doctor.probes.matrix import matrix_markdown, read_matrix
 from benchmarks.doctor.verdicts.tables import bars_markdown, causes_markdown
 from benchmarks.failures.drawings import draw_groups
 from benchmarks.failures.table import markdown_of_all, markdown_of_variants
@@ -202,6 +204,8 @@ PARTS: dict[str, Callable[[Store], str]] = {
     "mutants": _mutants,
     "verdict-causes": lambda store: causes_markdown(),
     "verdict-bars": lambda store: bars_markdown(),
+    "probe-ladder": lambda store: ladder_table(),
+    "probe-matrix": lambda store: matrix_markdown(read_matrix(store)),
     "failure-variants": lambda store: markdown_of_variants(),
     "failures": lambda store: markdown_of_all(store, "images"),
     **{name: _gate(table) for name, table in GATE_TABLES.items()},
