@@ -14,6 +14,8 @@ from benchmarks import baselines
 from benchmarks.costs import format_seconds
 from benchmarks.doctor.confusion import finished, held_out, tables
 from benchmarks.doctor.confusion.drawing import draw_confusion
+from benchmarks.doctor.probes.ladder import ladder_table
+from benchmarks.doctor.probes.matrix import matrix_markdown, read_matrix
 from benchmarks.doctor.verdicts.tables import bars_markdown, causes_markdown
 from benchmarks.failures import answer
 from benchmarks.failures.drawings import draw_groups
@@ -225,6 +227,8 @@ PARTS: dict[str, Callable[[Store], str]] = {
     "verdict-bars": lambda store: bars_markdown(),
     "lint-rules": lambda store: f"{rules_table()}\n",
     "confusion": _confusion,
+    "probe-ladder": lambda store: ladder_table(),
+    "probe-matrix": lambda store: matrix_markdown(read_matrix(store)),
     "failure-variants": lambda store: markdown_of_variants(),
     "why-rise": answer.rise,
     "why-learning": answer.state_of_learning,

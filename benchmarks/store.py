@@ -14,6 +14,7 @@ results/
   gates/score-calibration.json       how often the score gate is right, by simulation
   plots/PROTOCOL-FRAMES/             drawings of runs/ (not in version control)
   plots/speed-MACHINE/               drawings of speed/ (not in version control)
+  doctor/probes.json                 faults x probes, on vectors; probes-image.json on images
   report/NAME.html                   a page of a suite's runs, or of a baseline (not in version control)
 """
 
@@ -229,6 +230,16 @@ class Store:
     def store_score_calibration(self, result: Mapping[str, Any]) -> Path:
         """Write the score gate's calibration; an older one is kept beside it."""
         return self._replace(self.score_calibration, result)
+
+    # ------------------------------------------------------------------ the doctor
+
+    def probes(self, observation: str = "vector") -> Path:
+        """File of the faults x probes, with observations of that form."""
+        return self.root / "doctor" / ("probes.json" if observation == "vector" else f"probes-{observation}.json")
+
+    def store_probes(self, result: Mapping[str, Any]) -> Path:
+        """Write faults x probes; older ones are kept beside them."""
+        return self._replace(self.probes(result["observation"]), result)
 
     # ------------------------------------------------------------------ reports
 

@@ -37,12 +37,16 @@ class Probe:
     """Each gives an agent and an environment; a probe passes if it does with every seed."""
     only: tuple[str, ...] = ()
     """Ids of probes, e.g. termination truncation. Default: all."""
-    observation: Literal["image", "vector"] = "image"
-    """Stacks of four 84x84 frames, or short vectors."""
+    observation: Literal["image", "vector"] | None = None
+    """Stacks of four 84x84 frames, or short vectors. Default: image, and vector of --matrix."""
     json: bool = False
     """Print the results for a program."""
     list_: Annotated[bool, tyro.conf.arg(name="list")] = False
     """Show the ladder and probe nothing."""
+    matrix: bool = False
+    """Every probe on agents with planted faults, not on AGENT: does each fault fail its own probe? It is stored."""
+    results: Path = Path("results")
+    """The results folder: --matrix writes doctor/probes.json in it."""
 
 
 def probe(arguments: Probe) -> int:
@@ -55,21 +59,37 @@ def probe(arguments: Probe) -> int:
         return 0
     if arguments.seeds < 1:
         raise UserError(f"--seeds must be at least 1, got {arguments.seeds}.")
+    if arguments.matrix:
+        return _matrix(arguments)
+    observation = arguments.observation or "image"
     make_agent = load(arguments.agent)
     if not arguments.json:
-        say(f"Probing {arguments.agent}, {arguments.observation} observations, {arguments.seeds} seed(s):")
+        say(f"Probing {arguments.agent}, {observation} observations, {arguments.seeds} seed(s):")
 
     def report(result: Result) -> None:
         if not arguments.json:
             say(line(result))
 
-    results = run_probes(make_agent, range(arguments.seeds), arguments.only or None, arguments.observation, report)
+    results = run_probes(make_agent, range(arguments.seeds), arguments.only or None, observation, report)
     if arguments.json:
         print(json.dumps([result.as_json() for result in results], indent=2))
     else:
         say("")
         say(verdict(results))
     return 0 if all(result.status == "passed" for result in results) else 1
+
+
+def _matrix(arguments: Probe) -> int:
+    """Faults x probes: run, print, store. It takes every probe: a part of a matrix is none."""
+    from benchmarks.doctor.probes.matrix import matrix_markdown, matrix_record
+    from benchmarks.store import Store
+
+    if arguments.only or arguments.agent != REFERENCE or arguments.json:
+        raise UserError("--matrix probes planted faults with every probe; expected no AGENT, --only or --json with it.")
+    record = matrix_record(arguments.observation or "vector", arguments.seeds)
+    say(matrix_markdown(record))
+    say(f"Stored in {Store(arguments.results).store_probes(record)}")
+    return 0
 
 
 def line(result: Any) -> str:

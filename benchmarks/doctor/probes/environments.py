@@ -242,15 +242,15 @@ class Corridor(Environment):
 
 
 class DeepSea(Environment):
-    """A small deep sea (Osband et al. 2020): a treasure that only moving right all the way down finds.
+    """The smallest deep sea (Osband et al. 2020): a treasure that only moving right all the way down finds.
 
     Each move right costs something, so an agent that does not explore learns to move left. No agent is lucky: the
     action that it tries first in a cell is the one that moves left there.
     """
 
     num_actions = 2
-    depth = 3
-    shape = (3, 3)
+    depth = 2
+    shape = (2, 2)
     cost = 0.1
 
     def __init__(self, rng: np.random.Generator, agent_steps: int) -> None:
