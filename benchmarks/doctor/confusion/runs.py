@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from benchmarks.doctor.verdicts import diagnose, read_log
 from benchmarks.doctor.verdicts.causes import BY_ID
-from benchmarks.doctor.verdicts.diagnosis import Diagnosis
+from benchmarks.doctor.verdicts.diagnosis import Confidence, Diagnosis
 from benchmarks.failures.variants import REFERENCE, VARIANTS
 from benchmarks.store import Store
 from dqn_ref.config import UserError
@@ -23,7 +23,7 @@ from dqn_ref.provenance import machine_words
 from dqn_ref.records import RunRecord
 
 KEPT_SETTINGS = ("frames_per_agent_step", "total_frames")
-CONFIDENCE = "moderate"  # a cause that is shown less surely is not counted as named
+CONFIDENCE: Confidence = "moderate"  # a cause that is shown less surely is not counted as named
 NOTHING = "nothing"
 
 # (variant, game, seed) of the runs that the bars of the verdicts were set on; no other was looked at before.
