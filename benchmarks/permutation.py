@@ -153,6 +153,21 @@ def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     return adjusted
 
 
+def holm_of_discrete(p_values: NDArray[np.float64], lowest: NDArray[np.float64], level: float) -> NDArray[np.float64]:
+    """As ``holm``, but tests that could never have been rejected do not count (Tarone 1990); theirs become 1.
+
+    Args:
+        p_values: [N].
+        lowest: [N] the smallest that each test permits, whatever is seen; known from the numbers of runs alone.
+        level: at which is tested.
+    """
+    count = next(k for k in range(len(lowest) + 1) if (lowest < level / max(k, 1)).sum() <= k)
+    counted = lowest < level / max(count, 1)
+    adjusted = np.ones(len(p_values))
+    adjusted[counted] = holm(p_values[counted])
+    return adjusted
+
+
 def _all_orders(runs: int, m: int, games: int) -> NDArray[np.int64]:
     """Every choice of ``m`` of the runs in every game, [R, runs, games], the chosen ones first."""
     everyone = range(runs)

@@ -183,8 +183,12 @@ def test_a_table_is_judged_as_a_whole():
     assert [each.verdict for each in judge([(low, bears), (high, bears)])] == [Verdict.CONFIRMED, Verdict.OPPOSITE]
     # Three comparisons of 3 against 5: 3 / 56 is above the level, so that no scores could have decided.
     three = judge([(low, bears), (alike, bears), (alike, bears)])
-    assert three[0].adjusted_lower == pytest.approx(3 / 56)
+    assert [each.adjusted_lower for each in three] == [1.0] * 3
     assert {each.verdict for each in three} == {Verdict.TOO_FEW}
+    # A third comparison that has one run could show nothing, and takes nothing from the other two.
+    two = judge([(low, bears), (np.array([0.0]), bears), (alike, bears)])
+    assert [each.verdict for each in two] == [Verdict.CONFIRMED, Verdict.TOO_FEW, Verdict.NO_EFFECT]
+    assert two[0].adjusted_lower == pytest.approx(2 / 56)
     nothing = Learnt("road_runner", 11.5, 500.0, reference, 1.0, control, 1 / 56)
     assert [each.verdict for each in judge([(low, nothing)])] == [Verdict.NOT_LEARNT]
     assert judge([(low, nothing)])[0].share is None

@@ -16,6 +16,7 @@ from benchmarks.permutation import (
     PERMUTATIONS,
     Relabellings,
     holm,
+    holm_of_discrete,
     iqm,
     iqm_difference,
     number_of,
@@ -337,3 +338,16 @@ def test_ten_games_with_ten_seeds_a_side_take_less_than_a_second(statistic):
     start = time.process_time()  # of this process alone, whatever else the machine does
     permutation_test(first, second, statistic=statistic)
     assert time.process_time() - start < 1
+
+
+def test_tests_that_could_never_be_rejected_do_not_count():
+    """Tarone 1990. Of lowest p's .01, .02, .3 and .4 at .05, two are below .05 / 2: the others count for nothing."""
+    lowest = np.array([0.01, 0.3, 0.02, 0.4])
+    adjusted = holm_of_discrete(np.array([0.01, 0.3, 0.03, 0.9]), lowest, 0.05)
+    assert adjusted.tolist() == [0.02, 1.0, 0.03, 1.0]
+    # of ten that could each just be rejected alone, none can be among ten, nor among fewer: all but one would have to go
+    assert holm_of_discrete(np.full(10, 0.04), np.full(10, 0.04), 0.05).tolist() == [1.0] * 10
+    # where all could be, it is Holm's
+    p_values = np.array([0.001, 0.02, 0.5])
+    assert holm_of_discrete(p_values, np.full(3, 0.0001), 0.05).tolist() == holm(p_values).tolist()
+    assert holm_of_discrete(np.zeros(0), np.zeros(0), 0.05).tolist() == []

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.permutation import (
     PERMUTATIONS,
     Relabellings,
-    holm,
+    holm_of_discrete,
     number_of,
     permutation_test,
     standardised_difference,
@@ -239,24 +239,26 @@ class Judged:
 def judge(comparisons: Sequence[tuple[Scores, Learnt]]) -> list[Judged]:
     """Judge every comparison of a table: a variant's scores [m] with what the reference has learnt on its game.
 
-    All of them count in the adjustment, also where the reference had not learnt: which those are depends on scores
-    that the tests use too.
+    All that could show anything with their numbers of runs count in the adjustment, also where the reference had not
+    learnt: which those are depends on scores that the tests use too.
     """
     effects = [effect(scores, reference.scores) for scores, reference in comparisons]
     lower, higher = (np.array([getattr(each, side) for each in effects]) for side in ("p_lower", "p_higher"))
     if not effects:
         return []
-    adjusted = holm(lower), holm(higher)
+    lowest = np.array([each.lowest_p for each in effects])
+    adjusted = [holm_of_discrete(side, lowest, LEVEL) for side in (lower, higher)]
+    counted = max(1, int((holm_of_discrete(lowest, lowest, LEVEL) < 1).sum()))
     judged = []
     for place, (each, (scores, reference)) in enumerate(zip(effects, comparisons, strict=True)):
         best = lower.copy()
         best[place] = each.lowest_p
         own_lower, own_higher = float(adjusted[0][place]), float(adjusted[1][place])
-        units = detectable(len(scores), len(reference.scores), LEVEL / len(effects))
+        units = detectable(len(scores), len(reference.scores), LEVEL / counted)
         judged.append(
             Judged(
                 each, reference, own_lower, own_higher,
-                verdict(reference, own_lower, own_higher, float(holm(best)[place])),
+                verdict(reference, own_lower, own_higher, float(holm_of_discrete(best, lowest, LEVEL)[place])),
                 units * each.spread if units < math.inf else math.inf,
             )
         )  # fmt: skip

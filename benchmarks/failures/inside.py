@@ -9,7 +9,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from benchmarks.permutation import holm
+from benchmarks.failures.effects import LEVEL
+from benchmarks.permutation import holm_of_discrete
 from dqn_ref.config import DQNConfig
 from dqn_ref.records import RunRecord
 
@@ -102,7 +103,7 @@ def measured(rows: Rows, after: float) -> dict[str, float]:
 
 
 def against(references: Mapping[str, Inside], variants: Sequence[Inside]) -> list[Inside]:
-    """``variants`` with Fisher's exact test against ``references`` [by game], adjusted (Holm) for their number.
+    """``variants`` with Fisher's exact test against ``references`` [by game], adjusted for being several (Holm).
 
     A row without a bound, its own or the reference's, has no test and does not count.
     """
@@ -114,7 +115,8 @@ def against(references: Mapping[str, Inside], variants: Sequence[Inside]) -> lis
     found = list(variants)
     if not tested:
         return found
-    adjusted = holm(np.array(p_values))
+    lowest = [lowest_p(variants[place], references[variants[place].game]) for place in tested]
+    adjusted = holm_of_discrete(np.array(p_values), np.array(lowest), LEVEL)
     for place, p, own in zip(tested, p_values, adjusted, strict=True):
         each, reference = variants[place], references[variants[place].game]
         found[place] = Inside(
@@ -122,6 +124,11 @@ def against(references: Mapping[str, Inside], variants: Sequence[Inside]) -> lis
             (reference.beyond, reference.seeds), p, float(own),
         )  # fmt: skip
     return found
+
+
+def lowest_p(variant: Inside, reference: Inside) -> float:
+    """The smallest that ``fisher`` gives for so many runs: all of the variant's are beyond the bound, no others."""
+    return 1 / math.comb(variant.seeds + reference.seeds, variant.seeds)
 
 
 def fisher(variant: Inside, reference: Inside) -> float:
