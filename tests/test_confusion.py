@@ -125,7 +125,7 @@ def test_lint_is_judged_by_every_group_and_a_hint_is_no_warning():
 
 
 def test_every_fault_has_a_right_answer_that_lint_and_verdicts_can_give():
-    assert set(RIGHT) == set(VARIANTS) - {REFERENCE.name, "no-reward"}  # the last says the same as constant-reward
+    assert set(RIGHT) == set(VARIANTS) - {REFERENCE.name}
     for name, names in RIGHT.items():
         assert names.lint, name
         assert {*names.lint} <= {rule.id for rule in RULES}, name

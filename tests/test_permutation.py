@@ -345,7 +345,7 @@ def test_tests_that_could_never_be_rejected_do_not_count():
     lowest = np.array([0.01, 0.3, 0.02, 0.4])
     adjusted = holm_of_discrete(np.array([0.01, 0.3, 0.03, 0.9]), lowest, 0.05)
     assert adjusted.tolist() == [0.02, 1.0, 0.03, 1.0]
-    # of ten that could each just be rejected alone, none can be among ten, nor among fewer: all but one would have to go
+    # of ten that could each just be rejected alone, none can be among ten
     assert holm_of_discrete(np.full(10, 0.04), np.full(10, 0.04), 0.05).tolist() == [1.0] * 10
     # where all could be, it is Holm's
     p_values = np.array([0.001, 0.02, 0.5])
