@@ -231,6 +231,7 @@ PARTS: dict[str, Callable[[Store], str]] = {
     "probe-matrix": lambda store: matrix_markdown(read_matrix(store)),
     "failure-variants": lambda store: markdown_of_variants(),
     "why-rise": answer.rise,
+    "why-published": answer.published_early,
     "why-learning": answer.state_of_learning,
     "why-claims": answer.claims,
     "why-untried": answer.untried,

@@ -8,8 +8,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from dqn_ref.config import DQNConfig
-
 
 class QNetwork(nn.Module):
     """Q values of every action for a state: hidden layers, each followed by a rectifier, and a linear head.
@@ -116,19 +114,20 @@ class FlatNetwork(QNetwork):
         return [nn.Linear(inputs, outputs) for inputs, outputs in pairwise(sizes)]
 
 
-def make_network(config: DQNConfig, num_actions: int, generator: torch.Generator, device: torch.device) -> QNetwork:
-    """The network that ``config`` names, with fresh weights on ``device``."""
+def make_network(
+    network: str,
+    num_actions: int,
+    generator: torch.Generator,
+    device: torch.device,
+    *,
+    frames: int = 4,
+    input_divisor: float = 255.0,
+) -> QNetwork:
+    """The network called ``nature``, ``half_width`` or ``flat_mlp``, with fresh weights on ``device``."""
     kinds: dict[str, tuple[type[QNetwork], tuple[int, ...]]] = {
         "nature": (NatureNetwork, (32, 64, 64, 512)),
         "half_width": (NatureNetwork, (16, 32, 32, 256)),
         "flat_mlp": (FlatNetwork, (128, 128)),
     }
-    kind, widths = kinds[config.network]
-    return kind(
-        num_actions,
-        generator,
-        device,
-        frames=config.frames_per_state,
-        input_divisor=config.input_divisor,
-        widths=widths,
-    )
+    kind, widths = kinds[network]
+    return kind(num_actions, generator, device, frames=frames, input_divisor=input_divisor, widths=widths)

@@ -23,11 +23,11 @@ from dqn_ref.device import check_memory, prepare_torch, select_device
 from dqn_ref.evaluate import evaluate, summary
 from dqn_ref.launch import settled
 from dqn_ref.lint import warnings_of
-from dqn_ref.network import QNetwork, make_network
+from dqn_ref.network import QNetwork
 from dqn_ref.provenance import provenance
 from dqn_ref.recorder import MemberRecorder
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_population, make_streams, train_in_turns
+from dqn_ref.train import TimeSplit, make_population, make_streams, networks_of, train_in_turns
 
 Report = Callable[["Progress"], None]
 
@@ -320,7 +320,7 @@ def load_network(path: Path, device: torch.device, config: DQNConfig = NATURE.co
         with safe_open(path, framework="pt") as file:
             training_frames = (file.metadata() or {}).get("training_frames")
         state = load_file(path, device=str(device))
-        network = make_network(config, len(state["head.bias"]), torch.Generator(), device)
+        network = networks_of(config)(len(state["head.bias"]), torch.Generator(), device)
         network.load_state_dict(state)
     except FileNotFoundError:
         raise UserError(f"{path} is missing: the folder holds a run's figures but not its weights.") from None

@@ -21,7 +21,7 @@ from dqn_ref.agent import Agent, linear_epsilon
 from dqn_ref.atari import AtariStreams, Step
 from dqn_ref.config import DQNConfig
 from dqn_ref.launch import Turns
-from dqn_ref.learner import Learner
+from dqn_ref.learner import Learner, MakeNetwork
 from dqn_ref.network import make_network
 from dqn_ref.population import Population
 from dqn_ref.replay import Replay
@@ -69,6 +69,11 @@ def make_streams(config: DQNConfig, games: Sequence[str]) -> AtariStreams:
     )
 
 
+def networks_of(config: DQNConfig) -> MakeNetwork:
+    """What makes a network of ``config``."""
+    return partial(make_network, config.network, frames=config.frames_per_state, input_divisor=config.input_divisor)
+
+
 def make_population(
     config: DQNConfig, members: Sequence[Member], num_actions: Sequence[int], device: torch.device
 ) -> Population:
@@ -77,7 +82,7 @@ def make_population(
     for member, actions in zip(members, num_actions, strict=True):
         learner = Learner(
             int(actions),
-            make_network=partial(make_network, config),
+            make_network=networks_of(config),
             optimizer=config.optimizer,
             init=torch.Generator().manual_seed(member.stream_seed("init")),
             device=device,

@@ -147,15 +147,15 @@ def test_the_rows_of_a_group_worked_by_hand(store):
     page = table.markdown(found)
     assert "| no-target-network | road_runner | 3 |" in page
     assert "3 of 3 v 0 of 6, p 0.024 |" in page
-    assert "Holm for the 2 tests of that column" in page
+    assert "Holm for those of the 2 tests of that column" in page
     assert "So few runs" not in page
 
 
-def test_so_few_runs_that_no_count_could_show_it_are_named(store):
+def test_so_few_runs_that_no_count_could_show_anything_have_a_p_of_1(store):
     put(store, "reference", 3, 1.0)
     put(store, "no-target-network", 3, 500.0)
-    notes = inside_table.inside_notes(find(store, GROUP))
-    assert notes[-1] == "So few runs give none below 0.050 there: too few seeds."  # 1 / C(6, 3)
+    rows = inside_table.inside_rows(find(store, GROUP))
+    assert rows[-1][-1] == "3 of 3 v 0 of 3, p 1.000"  # 1 / C(6, 3) is .05, and not below it
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,16 @@ from torch import nn
 
 from dqn_ref.config import EARLY, DQNConfig
 from dqn_ref.learner import td_loss
-from dqn_ref.network import make_network
 from dqn_ref.optimizer import Adam, RMSProp
 from dqn_ref.seeds import Member
-from dqn_ref.train import make_population
+from dqn_ref.train import make_population, networks_of
 
 CPU = torch.device("cpu")
 
 
 def made(num_actions: int = 6, **changes) -> nn.Module:
     config = dataclasses.replace(DQNConfig(), **changes)
-    return make_network(config, num_actions, torch.Generator().manual_seed(0), CPU)
+    return networks_of(config)(num_actions, torch.Generator().manual_seed(0), CPU)
 
 
 def states(size: int = 3) -> torch.Tensor:

@@ -11,9 +11,14 @@ from benchmarks.failures.effects import Learnt
 from benchmarks.failures.findings import Findings, Run, find, groups, scores_of
 from benchmarks.failures.numbers import points
 from benchmarks.failures.variants import CLAIMS, CONTROL, REFERENCE, VARIANTS
+from benchmarks.permutation import iqm
+from benchmarks.sources import published
 from benchmarks.store import Store
+from benchmarks.suites import suite_games
 from dqn_ref.config import NATURE, DQNConfig, format_frames
 
+PUBLISHED = ("dopamine-dqn-rmsprop-2018", "dopamine-dqn-adam-mse-2021")
+EARLY_MILLIONS = (1, 2, 5, 10, 50)  # of frames
 NO_RUNS = "No run is stored yet: `tox -e bench-failures` makes the first.\n"
 
 
@@ -106,6 +111,18 @@ def _rise_row(name: str, config: DQNConfig, frames: int, measured: str) -> str:
     steps = frames // config.frames_per_agent_step - config.replay_start_agent_steps
     number = max(0, steps // config.target_period_agent_steps)
     return f"| {name} | {format_frames(frames)} | {number:,} | {1 - config.discount ** (number + 1):.0%} | {measured} |"
+
+
+def published_early(store: Store) -> str:
+    """Published DQNs' IQM over Atari-10 at small budgets; ``store`` is not asked."""
+    games = suite_games("atari10")
+    lines = ["| published DQN, IQM over Atari-10 | " + " | ".join(f"{m}M" for m in EARLY_MILLIONS) + " |"]
+    lines.append("|---|" + "---:|" * len(EARLY_MILLIONS))
+    for name in PUBLISHED:
+        curves = published(name)
+        cells = [f"{float(iqm(curves.at(millions * 1_000_000, games).ravel())):.3f}" for millions in EARLY_MILLIONS]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 # ---------------------------------------------------------------------- claim by claim
