@@ -63,5 +63,7 @@ def test_the_reference_passes_every_probe_with_five_seeds(record_property, capsy
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
 def test_each_fault_in_the_reference_fails_the_probe_that_isolates_it(fault):
-    (found,) = run_probes(broken(fault, "image"), [0], [fault.probe], "image")
+    # With one seed of these the reference learns from unscaled bytes all the same; the command's own three find it.
+    seeds = range(3) if fault.name == "unscaled" else [0]
+    (found,) = run_probes(broken(fault, "image"), seeds, [fault.probe], "image")
     assert found.status == "failed"

@@ -40,10 +40,13 @@ def _state(found: Findings, each: Learnt) -> str:
     config = reference[0].record.config
     ratio, entropy = late(reference, "td_error_ratio"), late(reference, "action_entropy")
     learns = "above" if each.holds else "not shown to be above"
+    gain = _mean([run.score for run in reference]) - each.random
+    share = (_mean([run.score for run in control]) - each.random) / gain if gain > 0 else math.nan
     lines = [
         f"**{each.game}, {format_frames(config.total_frames)} frames ({found.group}).**",
         f"Random play scores {points(each.random)} (published), the reference {_scores(reference)} while it learns, "
-        f"and the control, whose rewards are all the same, {_scores(control)}: the reference is {learns} both.",
+        f"and the control, whose rewards are all the same, {_scores(control)}: the reference is {learns} both. "
+        f"So {share:.0%} of what it has above random play is there without knowing what scores.",
         f"Held still, the reference's last networks score {points(_mean([run.evaluation for run in reference]))}.",
         f"Their values of first states are {late(reference, 'q_start'):.1f}, what follows is worth "
         f"{late(reference, 'start_return'):.1f}; they explain {max(0.0, 1 - ratio):.0%} of the variance of their "
