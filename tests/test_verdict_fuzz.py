@@ -144,7 +144,7 @@ def logs(draw) -> Log:
     return Log("any", "test", game, draw(st.integers(0, 10**12)), series, episodes, draw(given_settings))
 
 
-@settings(fuzzed, max_examples=300)
+@settings(fuzzed, max_examples=60)
 @given(log=logs())
 def test_any_numbers_at_all(log):
     with warnings.catch_warnings():
