@@ -56,6 +56,7 @@ def description(member: Member, protocol: Protocol, config: DQNConfig, **provena
         }
         | provenance,
         "startup_seconds": STARTUP_SECONDS,
+        "lint": [],
     }
 
 

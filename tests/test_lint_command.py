@@ -167,7 +167,7 @@ SEEN = {  # on the protocol early; all others get hints at most
                      "learning-rate"},
     "article-replay-target": {"target-not-behind", "warm-up-above-replay", "replay-tiny", "exploration-ends-early",
                               "update-rate", "learning-rate"},
-    "article-epsilon": {"exploration-outlasts-run"},
+    "article-epsilon": {"exploration-outlasts-run"}, "constant-reward": {"rewards-constant"},
 }  # fmt: skip
 
 

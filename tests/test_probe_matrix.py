@@ -46,7 +46,7 @@ EXPECTED = {
 REFERENCE_SEEDS = range(5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_reference_passes_every_probe_with_five_seeds(record_property, capsys):
     """The smallest margin of each is printed: what it takes to fail."""
     from benchmarks.doctor.probes.reference import make_agent
@@ -60,7 +60,7 @@ def test_the_reference_passes_every_probe_with_five_seeds(record_property, capsy
     assert min(result.margin for result in results) > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
 def test_each_fault_in_the_reference_fails_the_probe_that_isolates_it(fault):
     # With one seed of these the reference learns from unscaled bytes all the same; the command's own three find it.

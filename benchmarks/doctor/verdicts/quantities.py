@@ -175,7 +175,8 @@ def _target_period(log: Log) -> Series:
     """In updates."""
     updates = setting(log, "target_period_updates")
     if np.isnan(updates):
-        updates = setting(log, "target_period_agent_steps") / setting(log, "update_period_agent_steps")
+        per_update = setting(log, "update_period_agent_steps")
+        updates = setting(log, "target_period_agent_steps") / per_update if per_update > 0 else np.nan
     return _at_end(log, max(updates, 1.0))  # more copies than updates are no more than one each
 
 
