@@ -63,15 +63,18 @@ def test_a_run_is_beyond_the_bound_if_it_ever_was(q_max, expected):
 
 
 def test_the_second_half_is_summarised_worked_by_hand():
-    columns = ("q_mean", "start_return", "td_error_ratio", "action_entropy", "dormant_hidden", "nonzero_reward_share")
+    columns = (
+        "q_mean", "q_start", "start_return", "td_error_ratio", "action_entropy", "dormant_hidden",
+        "nonzero_reward_share",
+    )  # fmt: skip
     table_of = {
-        50: (9, 9, 9, 9, 9, 9), 60: (1, 2, 1.0, 0.1, 0.5, 0.1), 80: (2, NAN, 5.0, 0.4, NAN, 0.2),
-        100: (3, 5, 2.0, 0.2, 0.7, 0.6),
+        50: (9, 9, 9, 9, 9, 9, 9), 60: (1, 1, 2, 1.0, 0.1, 0.5, 0.1), 80: (2, 4, NAN, 5.0, 0.4, NAN, 0.2),
+        100: (3, NAN, 5, 2.0, 0.2, 0.7, 0.6),
     }  # fmt: skip
     rows = [{"frames": frames} | dict(zip(columns, values, strict=True)) for frames, values in table_of.items()]
     assert measured(rows, 50) == pytest.approx({
-        "q_mean": 3, "start_return": 3.5, "td_error_ratio": 2.0, "action_entropy": 0.2, "dormant_hidden": 0.6,
-        "nonzero_reward_share": 0.2,
+        "q_mean": 3, "q_start": 4, "start_return": 3.5, "td_error_ratio": 2.0, "action_entropy": 0.2,
+        "dormant_hidden": 0.6, "nonzero_reward_share": 0.2,
     })  # fmt: skip
     assert all(math.isnan(value) for value in measured(rows, 100).values())
 

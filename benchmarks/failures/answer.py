@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from benchmarks.failures.effects import Learnt
 from benchmarks.failures.findings import Findings, Run, find, groups, scores_of
+from benchmarks.failures.inside import Inside
+from benchmarks.failures.inside_table import beyond_words
 from benchmarks.failures.numbers import points
-from benchmarks.failures.variants import CLAIMS, CONTROL, REFERENCE, VARIANTS
+from benchmarks.failures.variants import CLAIMS, CONTROL, REFERENCE, VARIANTS, Variant
 from benchmarks.permutation import iqm
 from benchmarks.sources import published
 from benchmarks.store import Store
@@ -37,8 +40,7 @@ def state_of_learning(store: Store) -> str:
 
 def _state(found: Findings, each: Learnt) -> str:
     reference, control = found.of(REFERENCE, each.game), found.of(CONTROL, each.game)
-    config = reference[0].record.config
-    ratio, entropy = late(reference, "td_error_ratio"), late(reference, "action_entropy")
+    config, seen = reference[0].record.config, _inside(found, REFERENCE, each.game).medians
     learns = "above" if each.holds else "not shown to be above"
     gain = _mean([run.score for run in reference]) - each.random
     share = (_mean([run.score for run in control]) - each.random) / gain if gain > 0 else math.nan
@@ -48,10 +50,10 @@ def _state(found: Findings, each: Learnt) -> str:
         f"and the control, whose rewards are all the same, {_scores(control)}: the reference is {learns} both. "
         f"So {share:.0%} of what it has above random play is there without knowing what scores.",
         f"Held still, the reference's last networks score {points(_mean([run.evaluation for run in reference]))}.",
-        f"Their values of first states are {late(reference, 'q_start'):.1f}, what follows is worth "
-        f"{late(reference, 'start_return'):.1f}; they explain {max(0.0, 1 - ratio):.0%} of the variance of their "
-        f"targets; the greedy actions' entropy is {entropy:.2f} of 1 (medians of the second half).",
-        f"The target network was copied {copies(config):,.0f} times.",
+        f"They value first states at {seen['q_start']:.1f}, and what followed was worth {seen['start_return']:.1f}; "
+        f"values explain {max(0.0, 1 - seen['td_error_ratio']):.0%} of the variance of their targets; the greedy "
+        f"actions' entropy is {seen['action_entropy']:.2f} of 1.",
+        f"The target network was copied {copies(config):,} times.",
     ]
     return " ".join(lines) + "\n"
 
@@ -64,15 +66,8 @@ def _scores(runs: Sequence[Run]) -> str:
     return f"{points(float(scores.mean()))} ({len(runs)} seed{'s' if len(runs) > 1 else ''}{spread})"
 
 
-def late(runs: Sequence[Run], metric: str) -> float:
-    """Median over runs of the median of ``metric`` over the second half of training; NaN where it was not measured."""
-    medians = list[float]()
-    for run in runs:
-        rows = [row for row in run.record.progress() if row["frames"] > run.record.config.total_frames / 2]
-        values = np.array([row[metric] for row in rows])
-        values = values[np.isfinite(values)]
-        medians += [float(np.median(values))] if len(values) else []
-    return float(np.median(medians)) if medians else math.nan
+def _inside(found: Findings, variant: Variant, game: str) -> Inside:
+    return next(each for each in found.inside if (each.variant, each.game) == (variant.name, game))
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -82,19 +77,15 @@ def _mean(values: Sequence[float]) -> float:
 # ---------------------------------------------------------------------- how long values take to rise
 
 
-def copies(config: DQNConfig) -> float:
-    """Copies to the target network in a run of ``config`` after its warm-up."""
-    learning = config.total_agent_steps - config.replay_start_agent_steps
-    if config.target_period_updates is not None:
-        return learning / (config.target_period_updates * config.update_period_agent_steps)
-    return learning / config.target_period_agent_steps
+def copies(config: DQNConfig) -> int:
+    """Copies to the target network in a run of ``config``, of the reference or a variant that keeps its period."""
+    return (config.total_agent_steps - config.replay_start_agent_steps) // config.target_period_agent_steps
 
 
 def rise(store: Store) -> str:
-    """How far bootstrapped values can have risen: arithmetic, beside what the runs' values were."""
+    """How far bootstrapped values have risen, by arithmetic, beside what the runs' values were."""
     lines = [
-        "| setting | frames | copies to the target | at most so much of a lasting reward's value | measured: value of "
-        "first states / what followed |",
+        "| setting | frames | copies to the target | by arithmetic | measured: value of first states / what followed |",
         "|---|---:|---:|---:|---:|",
     ]
     for group in groups(store):
@@ -102,18 +93,18 @@ def rise(store: Store) -> str:
         for each in found.learnt:
             reference = found.of(REFERENCE, each.game)
             config = reference[0].record.config
-            share = late(reference, "q_start") / late(reference, "start_return")
+            seen = _inside(found, REFERENCE, each.game).medians
             name = f"{each.game}, {reference[0].record.protocol}"
-            lines.append(_rise_row(name, config, config.total_frames, f"{share:.0%}"))
-    for frames in (1_000_000, 2_000_000, 4_000_000, 10_000_000, 50_000_000):
-        lines.append(_rise_row("the paper's", NATURE.config, frames, ""))
+            lines.append(_rise_row(name, config, f"{seen['q_start'] / seen['start_return']:.0%}"))
+    for millions in EARLY_MILLIONS:
+        lines.append(_rise_row("the paper's", replace(NATURE.config, total_frames=millions * 1_000_000), ""))
     return "\n".join(lines) + "\n"
 
 
-def _rise_row(name: str, config: DQNConfig, frames: int, measured: str) -> str:
-    steps = frames // config.frames_per_agent_step - config.replay_start_agent_steps
-    number = max(0, steps // config.target_period_agent_steps)
-    return f"| {name} | {format_frames(frames)} | {number:,} | {1 - config.discount ** (number + 1):.0%} | {measured} |"
+def _rise_row(name: str, config: DQNConfig, measured: str) -> str:
+    number = copies(config)
+    risen = 1 - config.discount ** (number + 1)
+    return f"| {name} | {format_frames(config.total_frames)} | {number:,} | {risen:.0%} | {measured} |"
 
 
 def published_early(store: Store) -> str:
@@ -146,7 +137,7 @@ def claims(store: Store) -> str:
             parts.append("|---|---|---:|---:|---|")
             parts += [
                 f"| {row.variant.claim} | {row.variant.name} | {_scores(row.runs)} | "
-                f"{beyond(row.runs)} of {len(row.runs)} v {beyond(reference)} of {len(reference)} | "
+                f"{beyond_words(_inside(found, row.variant, each.game))} | "
                 f"{row.judged.verdict!s} |"
                 for row in rows
             ]
@@ -154,22 +145,6 @@ def claims(store: Store) -> str:
     told = {claim: words for claim, words in CLAIMS.items() if claim.startswith("C")}
     parts += [f"- {claim}: {words}" for claim, words in told.items()]
     return "\n".join(parts) + "\n"
-
-
-def beyond(runs: Sequence[Run]) -> int:
-    """Runs in which a held-out value exceeded what any return can be."""
-    return sum(_largest(run) > bound(run.record.config) for run in runs)
-
-
-def bound(config: DQNConfig) -> float:
-    """The most that a return can be, r_max / (1 - discount); infinite where rewards are not clipped."""
-    largest = config.reward_clip if config.constant_reward is None else abs(config.constant_reward)
-    return math.inf if largest is None or config.discount == 1 else largest / (1 - config.discount)
-
-
-def _largest(run: Run) -> float:
-    values = [row["q_max"] for row in run.record.progress()]
-    return max((value for value in values if not math.isnan(value)), default=-math.inf)
 
 
 def untried(store: Store) -> str:

@@ -22,6 +22,10 @@ def _last(values: Sequence[float]) -> float:
     return values[-1] if values else math.nan
 
 
+def _last_known(values: Sequence[float]) -> float:
+    return _last([value for value in values if not math.isnan(value)])
+
+
 def _mean(values: Sequence[float]) -> float:
     kept = [value for value in values if not math.isnan(value)]
     return float(np.mean(kept)) if kept else math.nan
@@ -35,6 +39,7 @@ def _median(values: Sequence[float]) -> float:
 # Column of progress.csv: how its rows of the second half of training become one number of a run.
 MEASURES: Mapping[str, Callable[[Sequence[float]], float]] = MappingProxyType({
     "q_mean": _last,
+    "q_start": _last_known,  # a row in which no episode ended has none
     "start_return": _mean,
     "td_error_ratio": _median,
     "action_entropy": _median,
