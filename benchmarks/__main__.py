@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from benchmarks.arguments import (
     BaselinePromote,
     BaselineShow,
     Bench,
-    Common,
     Compare,
     Plan,
     Plot,
@@ -28,12 +27,10 @@ from benchmarks.arguments import (
     Run,
     Scores,
     Status,
-    WithDevice,
 )
 from benchmarks.baseline_commands import baseline_create, baseline_list, baseline_promote, baseline_show
 from benchmarks.compare_command import compare
-from benchmarks.console import console, say
-from benchmarks.costs import Costs, costs_from, measure, runs_at_once
+from benchmarks.console import say
 from benchmarks.doctor.confusion.command import Confusion, confusion
 from benchmarks.doctor.lint_command import Lint, lint_command
 from benchmarks.doctor.probes.command import Probe, probe
@@ -45,159 +42,12 @@ from benchmarks.gates.calibrate_command import GateCalibrate, gate_calibrate
 from benchmarks.gates.score_command import GateScores, gate_scores
 from benchmarks.gates.speed_command import SpeedBaseline, SpeedGate, gate_speed, speed_baseline
 from benchmarks.gates.speed_study import CalibrateSpeed, calibrate_speed
-from benchmarks.protocols import PROTOCOLS
-from benchmarks.runner import Matrix, machine_share, run_matrix
-from benchmarks.store import Cell, Store
+from benchmarks.store import Store
+from benchmarks.suite_commands import bench, make_report, plan, plot, run, scores, status
 from benchmarks.suites import suite_games
 from dqn_ref.config import UserError
 
-# What follows imports matplotlib, pandas or rliable is imported where it is used: `status` must not wait for them.
-
-# ---------------------------------------------------------------------- commands
-
-
-def plan(arguments: WithDevice) -> int:
-    """Print runs and costs."""
-    from benchmarks.tables import cost_table, status_table
-
-    store, asked = arguments.store(), arguments.matrix()
-    cells = asked.cells(store)
-    say(f"{asked.suite}, {len(asked.games)} games x {asked.num_seeds} seeds, kept in {store.runs(asked.group)}:")
-    console.print(status_table(cells))
-    costs = known_costs(asked, cells, arguments.device)
-    say("")
-    matrices = dict[str, Matrix]()
-    for name, protocol in PROTOCOLS.items():
-        seeds = arguments.seeds if name == arguments.protocol else None
-        for frames in protocol.planned_frames:
-            matrix = Matrix.of(arguments.suite, name, frames, seeds)
-            matrices[matrix.group] = matrix
-    matrices[asked.group] = asked
-    rows = []
-    for matrix in matrices.values():
-        missing = sum(cell.status != "finished" for cell in matrix.cells(store))
-        rows.append((matrix, missing, runs_at_once(matrix.config, len(matrix.members), _device(arguments.device))))
-    console.print(cost_table(rows, costs))
-    say(
-        f"Forecast from {costs.warm_up_step * 1e3:.1f} ms an agent step of random play, "
-        f"{costs.learning_step * 1e3:.1f} ms of learning, {costs.evaluation_step * 1e3:.1f} ms of evaluation, "
-        f"with {costs.at_once} runs side by side."
-    )
-    return 0
-
-
-def known_costs(matrix: Matrix, cells: Sequence[Cell], device: str) -> Costs:
-    """Costs from the finished runs where all are there, else from a short measurement."""
-    records = [cell.record for cell in cells if cell.record and cell.status == "finished"]
-    at_once, threads = machine_share(matrix, _device(device))
-    if len(records) == len(cells):
-        return costs_from(records, at_once)
-    say("Measuring this machine with a short run ...")
-    return measure(device, at_once, threads)
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        import torch  # slow to import, and only asked here
-
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return name
-
-
-def run(arguments: WithDevice) -> int:
-    """Make what is missing; exit code 1 if any run failed."""
-    done = run_matrix(arguments.matrix(), arguments.store(), _device(arguments.device), say)
-    if not done:
-        say("Not every run finished; the reasons are above. The same command tries again what is missing.")
-    return 0 if done else 1
-
-
-def status(arguments: Common) -> int:
-    """Print the matrix."""
-    from benchmarks.tables import status_table
-
-    matrix = arguments.matrix()
-    cells = matrix.cells(arguments.store())
-    console.print(status_table(cells))
-    say(f"{sum(cell.status == 'finished' for cell in cells)} of {len(cells)} runs of {matrix.group} are finished.")
-    return 0
-
-
-def scores(arguments: Common, weights: str = "last") -> int:
-    """Print the score table; exit code 1 if a cell is missing."""
-    from benchmarks.report import score_report, score_table
-    from benchmarks.scores import score_matrix
-
-    matrix = arguments.matrix()
-    found = score_matrix(matrix.games, matrix.cells(arguments.store()), weights)
-    report = score_report(matrix, found)
-    console.print(score_table(report))
-    for note in report.notes:
-        say(note)
-    return 1 if found.missing else 0
-
-
-def plot(arguments: Common) -> int:
-    """Draw; exit code 1 if a cell is missing."""
-    from benchmarks.plots import draw_all, stored_baseline
-    from benchmarks.scores import score_matrix
-
-    matrix, store = arguments.matrix(), arguments.store()
-    cells = matrix.cells(store)
-    found = score_matrix(matrix.games, cells)
-    if not any(found.raw.values()):
-        raise UserError(
-            f"There is nothing to draw: no run of {matrix.group} is finished in {store.runs(matrix.group)}."
-        )
-    records = [cell.record for cell in cells if cell.record and cell.status == "finished"]
-    baseline = stored_baseline(matrix, store)
-    files = draw_all(matrix, found, records, store.plots(matrix.name), [baseline] if baseline else [])
-    say(f"Drawn in {files[0].parent}: {', '.join(path.name for path in files if path.suffix == '.png')} (and SVG)")
-    if found.missing:
-        say(f"No aggregate is drawn: {len(found.missing)} runs are missing.")
-    return 1 if found.missing else 0
-
-
-def make_report(arguments: Report) -> int:
-    """Make the page and the summary; exit code 1 if a cell is missing."""
-    from benchmarks.page.files import write_report
-
-    written, missing = write_report(arguments)
-    for path in written:
-        say(f"Written: {path}")
-    if missing:
-        say(f"No aggregate is shown: {missing} runs are missing.")
-    return 1 if missing else 0
-
-
-def bench(arguments: WithDevice) -> int:
-    """Everything; exit code 1 if a run failed."""
-    from benchmarks.report import score_report, what_it_shows
-    from benchmarks.scores import score_matrix
-
-    with arguments.store().exclusive(arguments.matrix().group):
-        pass  # if another runner is at work, say so before measuring
-    plan(arguments)
-    say("")
-    failed = run(arguments)
-    say("")
-    matrix = arguments.matrix()
-    cells = matrix.cells(arguments.store())
-    scores(arguments)
-    if any(cell.status == "finished" for cell in cells):
-        plot(arguments)
-        make_report(Report(arguments.suite, arguments.protocol, arguments.frames, arguments.seeds, arguments.results))
-    if failed:
-        return failed
-    report = score_report(matrix, score_matrix(matrix.games, cells))
-    say("")
-    say(what_it_shows(report, known_costs(matrix, cells, arguments.device), _nature_at_once(matrix, arguments.device)))
-    return 0
-
-
-def _nature_at_once(matrix: Matrix, device: str) -> int:
-    nature = Matrix.of(matrix.suite, "nature")
-    return runs_at_once(nature.config, len(nature.members), _device(device))
+# ---------------------------------------------------------------------- commands too small for rooms of their own
 
 
 def random_play(arguments: RandomPlay) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.curves import Curves
-from benchmarks.gates.verdict import escaped
+from benchmarks.markdown import escaped
 from benchmarks.permutation import Test, permutation_test
 from benchmarks.report import format_interval
 from benchmarks.statistics import (

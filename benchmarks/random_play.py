@@ -68,8 +68,8 @@ def play(game: str, policy: str, episodes: int) -> Played:
 
     from dqn_ref.atari import AtariStreams
     from dqn_ref.evaluate import evaluate
+    from dqn_ref.evaluate_run import inference
     from dqn_ref.network import NatureNetwork
-    from dqn_ref.run import inference
 
     torch.set_num_threads(1)  # one process a core
     cpu = torch.device("cpu")

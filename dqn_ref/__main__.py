@@ -141,7 +141,7 @@ def train_command(arguments: Train) -> None:
 
 def evaluate_command(arguments: Evaluate) -> None:
     """Run ``evaluate``."""
-    from dqn_ref.run import evaluate_folder
+    from dqn_ref.evaluate_run import evaluate_folder
 
     evaluation = evaluate_folder(
         arguments.run_dir,

@@ -13,21 +13,18 @@ from typing import Any
 import numpy as np
 import psutil
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
 
 from dqn_ref import records
 from dqn_ref.atari import check_game, rom_md5
-from dqn_ref.config import NATURE, DQNConfig, Protocol, UserError
+from dqn_ref.config import DQNConfig, Protocol, UserError
 from dqn_ref.device import check_memory, prepare_torch, select_device
-from dqn_ref.evaluate import evaluate, summary
+from dqn_ref.evaluate_run import inference, load_network, play_evaluation
 from dqn_ref.launch import settled
 from dqn_ref.lint import warnings_of
-from dqn_ref.network import QNetwork
 from dqn_ref.provenance import provenance
 from dqn_ref.recorder import MemberRecorder
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_population, make_streams, networks_of, train_in_turns
+from dqn_ref.train import TimeSplit, make_population, make_streams, train_in_turns
 
 Report = Callable[["Progress"], None]
 
@@ -199,131 +196,7 @@ def _description(member: Member, protocol: Protocol, config: DQNConfig, torch_st
     }
 
 
-def game_options(config: DQNConfig) -> dict[str, Any]:
-    """How the games of ``config`` are played, in training and in evaluation."""
-    return {
-        "max_noops": config.max_noops,
-        "sticky_action_probability": config.sticky_action_probability,
-        "frames_per_agent_step": config.frames_per_agent_step,
-        "fire_on_reset": config.fire_on_reset,
-    }
-
-
-def play_evaluation(
-    values: Callable[[torch.Tensor], torch.Tensor],
-    member: Member,
-    config: DQNConfig,
-    *,
-    weights: str,
-    episodes: int,
-    epsilon: float,
-    max_frames: int,
-    training_frames: int,
-    device: torch.device,
-) -> dict[str, Any]:
-    """Evaluate the network ``values`` in the games of ``config``; returns what is recorded of it."""
-    start = time.perf_counter()
-    results = evaluate(
-        values,
-        member,
-        episodes=episodes,
-        epsilon=epsilon,
-        max_frames=max_frames,
-        device=device,
-        history_padding=config.history_padding,
-        **game_options(config),
-    )
-    return summary(
-        results,
-        weights=weights,
-        epsilon=epsilon,
-        max_frames=max_frames,
-        training_frames=training_frames,
-        frames_per_agent_step=config.frames_per_agent_step,
-        seconds=time.perf_counter() - start,
-    )
-
-
 def _close_all(groups: Sequence[_Group], status: str, error: str | None) -> None:
     for group in groups:
         for recorder in group.recorders:
             recorder.close(status, error)
-
-
-# ---------------------------------------------------------------------- evaluating a recorded run
-
-
-def evaluate_folder(
-    folder: Path, *, episodes: int, epsilon: float, max_frames: int, weights: str = "last", device_name: str = "auto"
-) -> dict[str, Any]:
-    """Play episodes with the weights in ``folder``, ``last`` or ``best``, and add them to its evaluation.json.
-
-    An evaluation that is there already is returned, not repeated.
-
-    Raises:
-        UserError: no finished run or no readable weights in ``folder``.
-    """
-    if episodes < 1 or max_frames < 4 or not 0.0 <= epsilon <= 1.0:
-        raise UserError(
-            f"Got {episodes} episodes, epsilon {epsilon}, {max_frames} frames; expected at least 1 episode, an epsilon "
-            "between 0 and 1, and at least 4 frames."
-        )
-    record = finished_record(folder)
-    wanted = {"weights": weights, "epsilon": epsilon, "max_frames": max_frames, "num_episodes": episodes}
-    for known in record.evaluations:
-        if all(known.get(key) == value for key, value in wanted.items()):
-            return dict(known)
-    device = select_device(device_name)
-    prepare_torch(device)
-    network, training_frames = load_network(folder / records.WEIGHTS[weights], device, record.config)
-    evaluation = play_evaluation(
-        inference(network),
-        record.member,
-        record.config,
-        weights=weights,
-        episodes=episodes,
-        epsilon=epsilon,
-        max_frames=max_frames,
-        training_frames=training_frames or record.frames_done,
-        device=device,
-    )
-    records.add_evaluation(folder, evaluation)
-    return evaluation
-
-
-def finished_record(folder: Path) -> records.RunRecord:
-    """The record in ``folder``. Raises UserError: no run, or one that is not finished."""
-    record = records.RunRecord.read(folder)
-    if record.status != "finished":
-        raise UserError(f"{folder} holds a run that is {record.status}, not finished; only finished runs have scores.")
-    return record
-
-
-def inference(network: QNetwork) -> Callable[[torch.Tensor], torch.Tensor]:
-    """``network`` without a graph, as evaluation asks for it."""
-
-    @torch.inference_mode()
-    def values(state: torch.Tensor) -> torch.Tensor:
-        q: torch.Tensor = network(state)
-        return q
-
-    return values
-
-
-def load_network(path: Path, device: torch.device, config: DQNConfig = NATURE.config) -> tuple[QNetwork, int | None]:
-    """The network of ``config`` with the weights saved at ``path``, and the training frames that made it, if known.
-
-    Raises:
-        UserError: missing or broken.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            training_frames = (file.metadata() or {}).get("training_frames")
-        state = load_file(path, device=str(device))
-        network = networks_of(config)(len(state["head.bias"]), torch.Generator(), device)
-        network.load_state_dict(state)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: the folder holds a run's figures but not its weights.") from None
-    except Exception as error:
-        raise UserError(f"{path} holds no weights of this network: {error}") from None
-    return network.requires_grad_(False), None if training_frames is None else int(training_frames)

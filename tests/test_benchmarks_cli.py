@@ -9,6 +9,7 @@ import pytest
 from fake_runs import COMMIT, edit_json, evaluation, resample_little, stand_in, write_matrix, write_run
 
 import benchmarks.__main__ as cli
+from benchmarks import suite_commands
 from benchmarks.costs import Costs
 from benchmarks.engines import local
 from benchmarks.runner import Matrix
@@ -25,7 +26,7 @@ def quick(monkeypatch):
     """No measurement of the machine, no training, few resamples; and the signal's handler as it was."""
     before = signal.getsignal(signal.SIGTERM)
     resample_little(monkeypatch)
-    monkeypatch.setattr(cli, "measure", lambda *_: COSTS)
+    monkeypatch.setattr(suite_commands, "measure", lambda *_: COSTS)
     monkeypatch.setattr(local.Job, "command", stand_in)
     monkeypatch.setattr(local, "POLL_SECONDS", 0.01)
     yield
@@ -172,7 +173,7 @@ def test_plan_prices_what_is_missing_and_writes_nothing(call, results):
 
 
 def test_plan_knows_the_costs_from_runs_that_are_there(call, runs, monkeypatch):
-    monkeypatch.setattr(cli, "measure", lambda *_: pytest.fail("the runs are there"))
+    monkeypatch.setattr(suite_commands, "measure", lambda *_: pytest.fail("the runs are there"))
     code, out, _ = call("plan", *ASKED)
     assert code == 0
     assert "done" in out

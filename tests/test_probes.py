@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from benchmarks.doctor.probes import environments as env
 from benchmarks.doctor.probes.environments import Stack
 from benchmarks.doctor.probes.faults import FAULTS, broken
-from benchmarks.doctor.probes.ladder import LADDER, ladder_table, middle, probe_named
+from benchmarks.doctor.probes.ladder import LADDER, ladder_table, probe_named
 from benchmarks.doctor.probes.protocol import ProbedAgent, box
+from benchmarks.doctor.probes.quantities import middle
 from benchmarks.doctor.probes.runner import run_probes, verdict
 from benchmarks.doctor.probes.small_dqn import SmallDQN, make_small, small_config
 from dqn_ref.config import UserError

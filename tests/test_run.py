@@ -11,13 +11,15 @@ import torch
 from conftest import make_tiny_config
 from safetensors.torch import load_file
 
+from dqn_ref import evaluate_run
 from dqn_ref import run as module
 from dqn_ref.atari import AtariStreams, Step
 from dqn_ref.config import CI, NATURE, TRANSITION_BYTES, UserError
 from dqn_ref.device import check_memory, select_device
+from dqn_ref.evaluate_run import evaluate_folder, load_network
 from dqn_ref.recorder import MemberRecorder
 from dqn_ref.records import RunRecord
-from dqn_ref.run import evaluate_folder, load_network, run_population
+from dqn_ref.run import run_population
 from dqn_ref.seeds import Member
 from dqn_ref.train import Tick, make_population, train
 
@@ -272,7 +274,7 @@ def test_there_are_no_more_halves_than_members(tmp_path):
 
 
 def test_a_member_that_is_evaluated_is_kept_when_the_next_one_fails(tmp_path, monkeypatch):
-    evaluate, calls = module.evaluate, []
+    evaluate, calls = evaluate_run.evaluate, []
 
     def second_fails(values, member, **options):
         calls.append(member)
@@ -280,7 +282,7 @@ def test_a_member_that_is_evaluated_is_kept_when_the_next_one_fails(tmp_path, mo
             raise RuntimeError("no evaluation today")
         return evaluate(values, member, **options)
 
-    monkeypatch.setattr(module, "evaluate", second_fails)
+    monkeypatch.setattr(evaluate_run, "evaluate", second_fails)
     folders = [tmp_path / "first", tmp_path / "second"]
     with pytest.raises(RuntimeError):
         run_population([BREAKOUT, PONG], folders, CI, tiny(total_frames=480), device_name="cpu")
@@ -325,7 +327,7 @@ def test_a_run_that_fails_is_recorded_as_failed_with_its_traceback(tmp_path, mon
     def broken(*args, **kwargs):
         raise RuntimeError("no evaluation today")
 
-    monkeypatch.setattr(module, "evaluate", broken)
+    monkeypatch.setattr(evaluate_run, "evaluate", broken)
     with pytest.raises(RuntimeError, match="today"):
         run(tmp_path / "run", tiny(total_frames=480))
     record = RunRecord.read(tmp_path / "run")

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.etree import ElementTree
 
+from benchmarks.markdown import escaped
+
 SCHEMA = 1
 
 
@@ -120,11 +122,3 @@ def as_markdown(result: GateResult) -> str:
 
 
 FORMATS = {"text": as_text, "json": as_json, "junit": as_junit, "markdown": as_markdown}
-
-
-def escaped(text: str) -> str:
-    """Names may come from foreign files: they break no table, and link, mention, show and emphasise nothing."""
-    text = text.replace("&", "&amp;").replace("\n", " ")
-    for sign in "<>|[]`*~@":
-        text = text.replace(sign, f"&#{ord(sign)};")
-    return text

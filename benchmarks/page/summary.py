@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from benchmarks.markdown import escaped
 from benchmarks.page.content import Content
 from benchmarks.page.page import SYMBOLS
 from benchmarks.report import format_interval
@@ -60,10 +59,3 @@ def _origin(content: Content) -> str:
     commits = [value for fact in content.facts if fact.name == "commit" for value, _ in fact.values]
     baseline = f"Stored baseline `{content.asked.baseline}`. " if content.asked.baseline else ""
     return f"{baseline}Runs of source {', '.join(map(escaped, commits))}; made by dqn-ref {content.generator.version}."
-
-
-def escaped(text: str) -> str:
-    """Text from a file inside Markdown: no table, link, image, markup or mention can come of it."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    text = re.sub(r"([\\`*_{}\[\]()#+!|~^$:])", r"\\\1", text)
-    return text.replace("@", "@<!-- -->").replace("www.", "www\\.")
