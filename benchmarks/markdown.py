@@ -1,8 +1,9 @@
-"""Text from elsewhere inside Markdown: names in foreign files, messages of errors."""
+"""Markdown: tables, and text from elsewhere (names in foreign files, messages of errors) that must stay text."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable, Sequence
 
 # Signs that mean something to GitHub's Markdown inside a line; an underscore within a word, as in ms_pacman, does not.
 MEANING = re.compile(r"[&<>|\[\]`*~@#$\\]|(?<!\w)_|_(?!\w)|(?<=www)\.|:(?=//)")
@@ -11,3 +12,10 @@ MEANING = re.compile(r"[&<>|\[\]`*~@#$\\]|(?<!\w)_|_(?!\w)|(?<=www)\.|:(?=//)")
 def escaped(text: str) -> str:
     """``text`` as text in one line: it breaks no table, and links, mentions, shows and emphasises nothing."""
     return MEANING.sub(lambda sign: f"&#{ord(sign[0])};", " ".join(text.splitlines()))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], words: Collection[str] | None = None) -> str:
+    """A table, its last line ended. ``words``: the columns that hold no numbers; by default the first alone."""
+    left = {header[0]} if words is None else words
+    rule = "|".join("---" if name in left else "---:" for name in header)
+    return "".join([f"| {' | '.join(header)} |\n", f"|{rule}|\n", *(f"| {' | '.join(row)} |\n" for row in rows)])

@@ -233,6 +233,7 @@ PARTS: dict[str, Callable[[Store], str]] = {
     "why-rise": answer.rise,
     "why-published": answer.published_early,
     "why-learning": answer.state_of_learning,
+    "why-sparse": answer.sparseness,
     "why-claims": answer.claims,
     "why-untried": answer.untried,
     "measuring-cost": answer.cost_of_measuring,

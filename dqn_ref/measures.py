@@ -90,7 +90,7 @@ class Measures:
         streams = slice(self._number * per, (self._number + 1) * per)
         held = replay.info[torch.from_numpy(replay.slots_of(np.arange(replay.size))).to(replay.info.device), streams]
         return {
-            "td_error_ratio": (target - q_tm1).var() / target.var(),
+            "td_error_ratio": _ratio((target - q_tm1).var(), target),
             "replay_fill": replay.size / replay.capacity,
             "replay_age": per * (replay.size - 1) / 2,
             "nonzero_reward_share": (held[..., REWARD] != 0).float().mean(),
@@ -106,6 +106,12 @@ class Measures:
         if not self._population.replay.repeat_first_frame:
             state[:, :-1] = 0
         return {"q_start": self._agent.learner.values(state).amax(dim=1).mean()}
+
+
+def _ratio(variance: Tensor, target: Tensor) -> Tensor:
+    """``variance`` over that of ``target`` [N]; NaN where they are all equal, but for how their mean was rounded."""
+    own = target.var()
+    return torch.where(own > 1e-12 * target.square().mean(), variance / own, math.nan)
 
 
 def _norm(tensors: Sequence[Tensor]) -> Tensor:

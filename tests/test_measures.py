@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dqn_ref.config import CI
-from dqn_ref.measures import Measures
+from dqn_ref.measures import Measures, _ratio
 from dqn_ref.records import OLD_EPISODE_COLUMNS, OLD_PROGRESS_COLUMNS, PROGRESS_COLUMNS, RunRecord
 from dqn_ref.run import run_population
 from dqn_ref.seeds import Member
@@ -134,6 +134,13 @@ def test_the_error_of_a_fresh_sample_is_compared_with_its_target(trained):
     assert found["td_error_ratio"] == pytest.approx(np.var(target - value) / np.var(target), rel=1e-4)
     distinct = len({state.numpy().tobytes() for state in batch.s_tm1})
     assert found["unique_state_share"] == pytest.approx(distinct / STATES)
+
+
+def test_targets_that_are_all_equal_have_no_variance_to_explain():
+    """Their mean may be rounded, and then the variance is not 0."""
+    equal = torch.full((200,), 0.5703125 + 1e-3)
+    assert all(math.isnan(_ratio(torch.tensor(error), equal)) for error in (0.0, 1.0))
+    assert _ratio(torch.tensor(1.0), torch.tensor([0.0, 2.0])) == 0.5
 
 
 def test_the_first_states_of_episodes_are_stacked_as_replay_stacks_them(trained, row):

@@ -12,8 +12,10 @@ from benchmarks.failures.effects import Learnt
 from benchmarks.failures.findings import Findings, Run, find, groups, scores_of
 from benchmarks.failures.inside import Inside
 from benchmarks.failures.inside_table import beyond_words
-from benchmarks.failures.numbers import points
+from benchmarks.failures.numbers import points, share
+from benchmarks.failures.table import learnt_word
 from benchmarks.failures.variants import CLAIMS, CONTROL, REFERENCE, VARIANTS, Variant
+from benchmarks.markdown import table
 from benchmarks.permutation import iqm
 from benchmarks.sources import published
 from benchmarks.store import Store
@@ -43,15 +45,15 @@ def _state(found: Findings, each: Learnt) -> str:
     config, seen = reference[0].record.config, _inside(found, REFERENCE, each.game).medians
     learns = "above" if each.holds else "not shown to be above"
     gain = _mean([run.score for run in reference]) - each.random
-    share = (_mean([run.score for run in control]) - each.random) / gain if gain > 0 else math.nan
+    without = (_mean([run.score for run in control]) - each.random) / gain if gain > 0 else math.nan
     lines = [
         f"**{each.game}, {format_frames(config.total_frames)} frames ({found.group}).**",
         f"Random play scores {points(each.random)} (published), the reference {_scores(reference)} while it learns, "
         f"and the control, whose rewards are all the same, {_scores(control)}: the reference is {learns} both. "
-        f"So {share:.0%} of what it has above random play is there without knowing what scores.",
+        f"So {without:.0%} of what it has above random play is there without knowing what scores.",
         f"Held still, the reference's last networks score {points(_mean([run.evaluation for run in reference]))}.",
         f"They value first states at {seen['q_start']:.1f}, and what followed was worth {seen['start_return']:.1f}; "
-        f"values explain {max(0.0, 1 - seen['td_error_ratio']):.0%} of the variance of their targets; the greedy "
+        f"values explain {explained(seen['td_error_ratio'])} of the variance of their targets; the greedy "
         f"actions' entropy is {seen['action_entropy']:.2f} of 1.",
         f"The target network was copied {copies(config):,} times.",
     ]
@@ -84,10 +86,10 @@ def copies(config: DQNConfig) -> int:
 
 def rise(store: Store) -> str:
     """How far bootstrapped values have risen, by arithmetic, beside what the runs' values were."""
-    lines = [
-        "| setting | frames | copies to the target | by arithmetic | measured: value of first states / what followed |",
-        "|---|---:|---:|---:|---:|",
-    ]
+    header = (
+        "setting", "frames", "copies to the target", "by arithmetic", "measured: value of first states / what followed"
+    )  # fmt: skip
+    rows = list[tuple[str, ...]]()
     for group in groups(store):
         found = find(store, group)
         for each in found.learnt:
@@ -95,28 +97,43 @@ def rise(store: Store) -> str:
             config = reference[0].record.config
             seen = _inside(found, REFERENCE, each.game).medians
             name = f"{each.game}, {reference[0].record.protocol}"
-            lines.append(_rise_row(name, config, f"{seen['q_start'] / seen['start_return']:.0%}"))
+            arrived = (
+                f"{seen['q_start'] / seen['start_return']:.0%}" if seen["start_return"] > 0 else "nothing followed"
+            )
+            rows.append(_rise_row(name, config, arrived))
     for millions in EARLY_MILLIONS:
-        lines.append(_rise_row("the paper's", replace(NATURE.config, total_frames=millions * 1_000_000), ""))
-    return "\n".join(lines) + "\n"
+        rows.append(_rise_row("the paper's", replace(NATURE.config, total_frames=millions * 1_000_000), ""))
+    return table(header, rows)
 
 
-def _rise_row(name: str, config: DQNConfig, measured: str) -> str:
+def _rise_row(name: str, config: DQNConfig, measured: str) -> tuple[str, ...]:
     number = copies(config)
     risen = 1 - config.discount ** (number + 1)
-    return f"| {name} | {format_frames(config.total_frames)} | {number:,} | {risen:.0%} | {measured} |"
+    return name, format_frames(config.total_frames), f"{number:,}", f"{risen:.0%}", measured
 
 
 def published_early(store: Store) -> str:
     """Published DQNs' IQM over Atari-10 at small budgets; ``store`` is not asked."""
     games = suite_games("atari10")
-    lines = ["| published DQN, IQM over Atari-10 | " + " | ".join(f"{m}M" for m in EARLY_MILLIONS) + " |"]
-    lines.append("|---|" + "---:|" * len(EARLY_MILLIONS))
-    for name in PUBLISHED:
-        curves = published(name)
-        cells = [f"{float(iqm(curves.at(millions * 1_000_000, games).ravel())):.3f}" for millions in EARLY_MILLIONS]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    rows = [
+        (name, *(f"{float(iqm(curves.at(millions * 1_000_000, games).ravel())):.3f}" for millions in EARLY_MILLIONS))
+        for name, curves in ((name, published(name)) for name in PUBLISHED)
+    ]
+    return table(("published DQN, IQM over Atari-10", *(f"{millions}M" for millions in EARLY_MILLIONS)), rows)
+
+
+# ---------------------------------------------------------------------- where it learns at all
+
+
+def sparseness(store: Store) -> str:
+    """A row for each game that the reference played: how often it sees a reward, and whether it has learnt (C6)."""
+    rows = [
+        (each.game, found.group, share(found.reward_share(each.game)), points(each.random),
+         _scores(found.of(REFERENCE, each.game)), _scores(found.of(CONTROL, each.game)), learnt_word(each))
+        for group in groups(store) for found in [find(store, group)] for each in found.learnt
+    ]  # fmt: skip
+    header = ("game", "runs", "transitions with a reward", "random", "reference", "control", "learnt")
+    return table(header, rows, {"game", "runs", "learnt"}) if rows else NO_RUNS
 
 
 # ---------------------------------------------------------------------- claim by claim
@@ -132,19 +149,31 @@ def claims(store: Store) -> str:
             if not rows:
                 continue
             reference = found.of(REFERENCE, each.game)
-            parts.append(f"{each.game}, {group}; the reference scores {_scores(reference)}.\n")
-            parts.append("| claim | variant | score | values beyond the bound | verdict on the score |")
-            parts.append("|---|---|---:|---:|---|")
-            parts += [
-                f"| {row.variant.claim} | {row.variant.name} | {_scores(row.runs)} | "
-                f"{beyond_words(_inside(found, row.variant, each.game))} | "
-                f"{row.judged.verdict!s} |"
+            parts.append(f"**{each.game}, {group}:**\n")
+            told = [
+                (row.variant.claim, row.variant.name, _scores(row.runs), *_seen(found, row.variant, each.game),
+                 str(row.judged.verdict))
                 for row in rows
-            ]
-            parts.append("")
-    told = {claim: words for claim, words in CLAIMS.items() if claim.startswith("C")}
-    parts += [f"- {claim}: {words}" for claim, words in told.items()]
-    return "\n".join(parts) + "\n"
+            ]  # fmt: skip
+            own = (REFERENCE.claim, REFERENCE.name, _scores(reference), *_seen(found, REFERENCE, each.game), "")
+            header = (
+                "claim", "variant", "score", "held still", "targets explained", "values beyond the bound",
+                "verdict on the score",
+            )  # fmt: skip
+            parts.append(table(header, [own, *told], {"claim", "variant", "verdict on the score"}))
+    parts.append("".join(f"- {claim}: {words}\n" for claim, words in CLAIMS.items() if claim.startswith("C")))
+    return "\n".join(parts)
+
+
+def _seen(found: Findings, variant: Variant, game: str) -> tuple[str, str, str]:
+    """Mean score of the last networks held still, what values explain, and how often they leave their bound."""
+    seen, still = _inside(found, variant, game), _mean([run.evaluation for run in found.of(variant, game)])
+    return points(still), explained(seen.medians["td_error_ratio"]), beyond_words(seen)
+
+
+def explained(td_error_ratio: float) -> str:
+    """Share of the variance of their targets that values explain, 0% where they are off by more than all of it."""
+    return "none" if math.isnan(td_error_ratio) else f"{max(0.0, 1 - td_error_ratio):.0%}"
 
 
 def untried(store: Store) -> str:

@@ -135,13 +135,13 @@ def _print(found: Findings) -> None:
 
 def _whole_words(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """Rows of which only headings and the last column are ever broken into lines."""
-    from benchmarks.failures.table import LEFT
+    from benchmarks.failures.table import WORDS
 
     table = Table(box=None, padding=(0, 1, 0, 0))
     for place, name in enumerate(header):
         table.add_column(
             name,
-            justify="left" if name in LEFT else "right",
+            justify="left" if name in WORDS else "right",
             min_width=max((len(row[place]) for row in rows), default=0) if place < len(header) - 1 else 0,
             overflow="fold",
         )

@@ -33,7 +33,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def _median(values: Sequence[float]) -> float:
     kept = [value for value in values if not math.isnan(value)]
-    return float(np.median(kept)) if kept else math.nan
+    return float(np.median(kept)) if 2 * len(kept) > len(values) else math.nan  # a few rows do not stand for all
 
 
 # Column of progress.csv: how its rows of the second half of training become one number of a run.

@@ -37,7 +37,8 @@ def beyond_words(each: Inside) -> str:
     own = f"{each.beyond} of {each.seeds}"
     if each.reference is None or each.adjusted is None:
         return own
-    return f"{own} v {each.reference[0]} of {each.reference[1]}, p {p_value(each.adjusted)}"
+    p = f", p {p_value(each.adjusted)}" if each.beyond else ""  # none of them is no sign of anything
+    return f"{own} v {each.reference[0]} of {each.reference[1]}{p}"
 
 
 def inside_notes(found: Findings) -> list[str]:

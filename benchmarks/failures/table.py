@@ -16,6 +16,7 @@ from benchmarks.failures.findings import Findings, Row, Run, find, groups, score
 from benchmarks.failures.inside_table import INSIDE_HEADER, inside_as_json, inside_notes, inside_rows
 from benchmarks.failures.numbers import or_none, p_value, points, share, signed
 from benchmarks.failures.variants import ALIASES, CLAIMS, CONTROL, REFERENCE, VARIANTS
+from benchmarks.markdown import table
 from benchmarks.store import Store
 from dqn_ref.config import format_frames
 from dqn_ref.provenance import machine_words
@@ -32,9 +33,7 @@ VIEW_HEADER = (
     "variant", "game", "of what was learnt", "p", "two-sided", "lowest possible", "drop that shows",
     "evaluation: reference", "variant's",
 )  # fmt: skip
-LEFT = {
-    "claim", "variant", "game", "verdict", "learnt", "seeds", "source", "what is changed, and why it should hurt",
-}  # fmt: skip
+WORDS = {"claim", "variant", "game", "verdict", "learnt", "seeds"}  # columns of these tables that hold no numbers
 
 
 def table_rows(found: Findings) -> list[tuple[str, ...]]:
@@ -146,14 +145,13 @@ def markdown(found: Findings) -> str:
     """The tables and their notes."""
     claims = dict.fromkeys(row.variant.claim for row in found.rows)
     parts = [
-        _markdown_table(LEARNT_HEADER, learnt_rows(found)),
-        *([_markdown_table(HEADER, table_rows(found)), _markdown_table(VIEW_HEADER, view_rows(found))]
-          if found.rows else []),
-        _markdown_table(INSIDE_HEADER, inside_rows(found)),
-        *(["\n".join(f"- {claim}: {CLAIMS[claim]}" for claim in claims)] if claims else []),
-        "\n".join(f"- {note}" for note in [*notes(found), made_by(found.runs)]),
-    ]  # fmt: skip
-    return "\n\n".join(parts) + "\n"
+        table(LEARNT_HEADER, learnt_rows(found), WORDS),
+        *([table(HEADER, table_rows(found), WORDS), table(VIEW_HEADER, view_rows(found), WORDS)] if found.rows else []),
+        table(INSIDE_HEADER, inside_rows(found), WORDS),
+        *(["".join(f"- {claim}: {CLAIMS[claim]}\n" for claim in claims)] if claims else []),
+        "".join(f"- {note}\n" for note in [*notes(found), made_by(found.runs)]),
+    ]
+    return "\n".join(parts)
 
 
 def made_by(runs: Sequence[Run]) -> str:
@@ -198,13 +196,8 @@ def markdown_of_variants() -> str:
     ]
     claims = [f"- {claim}: {words}" for claim, words in CLAIMS.items() if claim != REFERENCE.claim]
     others = [f"- `{other}` is `{name}`: {reason}." for other, (name, reason) in ALIASES.items()]
-    table = _markdown_table(("variant", "claim", "what is changed, and why it should hurt", "source"), rows)
-    return "\n".join([*claims, *others]) + f"\n\n{table}\n"
-
-
-def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    rule = "|".join("---" if name in LEFT else "---:" for name in header)
-    return "\n".join([f"| {' | '.join(header)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)])
+    header = ("variant", "claim", "what is changed, and why it should hurt", "source")
+    return "\n".join([*claims, *others]) + f"\n\n{table(header, rows, header)}"
 
 
 def as_json(found: Findings) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from benchmarks.gates.calibrate_aside import INTERVAL, NAIVE
 from benchmarks.gates.score_rule import STATISTICS
+from benchmarks.markdown import table
 from dqn_ref.config import format_frames
 
 Row = Mapping[str, Any]
@@ -78,7 +79,7 @@ def alarms_table(result: Result) -> str:
             share(lucky["fail"], lucky["comparisons"], 1),
         ])  # fmt: skip
     header = ("seeds", "comparisons", "fail", "p < .05", "pass", "inconclusive", "fail, lucky baseline")
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def power_table(result: Result) -> str:
@@ -98,7 +99,7 @@ def power_table(result: Result) -> str:
                 rows.append(cells)
     header = ["scores drawn from", "seeds a side", "unchanged: pass", "inconclusive"]
     header += [name for drop in drops if drop for name in (f"{100 * drop:.0f} % lower: p < .05", "fail")]
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def statistics_table(result: Result) -> str:
@@ -118,7 +119,7 @@ def statistics_table(result: Result) -> str:
         answers = [f"{name}: {answer}" for name in STATISTICS for answer in ("fail", "pass")]
         rows.append([label, *(_percent(total, answer) for answer in (*answers, "fail", "pass"))])
     header = [f"{name}: {answer}" for name in (*STATISTICS, "both, the gate") for answer in ("fail", "pass")]
-    return _table(("5 seeds a side", *header), rows)
+    return table(("5 seeds a side", *header), rows)
 
 
 def games_words(result: Result) -> str:
@@ -146,7 +147,7 @@ def others_table(result: Result) -> str:
                 _percent(lower, gate),
             ])  # fmt: skip
     header = ("fails if", "seeds a side", "unchanged: fails", "by case", "20 % lower: fails")
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def bars_table(result: Result) -> str:
@@ -158,7 +159,7 @@ def bars_table(result: Result) -> str:
         cells = [_percent(row, what) for row in found if row for what in ("unchanged", "at the margin")]
         rows.append([_case_label(case), str(found[0]["seeds"] if found[0] else ""), *cells])
     header = [f"{kind}: {what}" for kind in kinds for what in ("unchanged", "worse by the margin")]
-    return _table(("scores drawn from", "seeds a side", *header), rows)
+    return table(("scores drawn from", "seeds a side", *header), rows)
 
 
 def models_table(result: Result) -> str:
@@ -169,7 +170,7 @@ def models_table(result: Result) -> str:
         count = total["comparisons"]
         rows.append([model, change, share(total["fail"], count, 1), share(total["found"], count, 1),
                      share(total["pass"], count)])  # fmt: skip
-    return _table(("model", "change", "fail", "p < .05", "pass"), rows)
+    return table(("model", "change", "fail", "p < .05", "pass"), rows)
 
 
 def seeds_table(result: Result) -> str:
@@ -178,7 +179,7 @@ def seeds_table(result: Result) -> str:
         [_case_label(row), str(row["median"]), f"{row['low']} to {row['high']}", share(row["pass"], row["comparisons"])]
         for row in result["seeds_to_pass"]
     ]
-    return _table(("scores drawn from", "seeds asked for, median", "8 in 10 within", "an unchanged agent passes"), rows)
+    return table(("scores drawn from", "seeds asked for, median", "8 in 10 within", "an unchanged agent passes"), rows)
 
 
 def made_words(result: Result) -> str:
@@ -216,9 +217,3 @@ def _percent(row: Row, answer: str) -> str:
 
 def _case_label(case: Row) -> str:
     return f"{case['source']}, {format_frames(case['frames'])}"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, *rows]
-    text = ["| " + " | ".join(line) + " |" for line in lines]
-    return "\n".join([text[0], "|---|" + "---:|" * (len(header) - 1), *text[1:]]) + "\n"

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from benchmarks.markdown import table as markdown_table
 from benchmarks.speed.catalogue import BENCHES, RATIOS, SUITE, bench_of
 from dqn_ref.config import TRANSITION_BYTES, UserError
 from dqn_ref.provenance import machine_words
@@ -184,9 +185,9 @@ def split_table(measured: Measured, device: str) -> Table:
 
 def as_markdown(table: Table) -> str:
     """A table of one line a cell as Markdown."""
-    rows = [[str(column.header) for column in table.columns], ["---", *["---:"] * (len(table.columns) - 1)]]
-    rows += [list(map(str, cells)) for cells in zip(*(column.cells for column in table.columns), strict=True)]
-    return "\n".join("| " + " | ".join(cell.replace("\\[", "[") for cell in row) + " |" for row in rows) + "\n"
+    rows = zip(*(column.cells for column in table.columns), strict=True)
+    plain = [[str(cell).replace("\\[", "[") for cell in row] for row in rows]
+    return markdown_table([str(column.header) for column in table.columns], plain)
 
 
 def markdown(stored: Mapping[str, Any]) -> str:

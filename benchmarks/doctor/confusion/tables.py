@@ -18,6 +18,7 @@ from benchmarks.doctor.confusion.counts import (
 )
 from benchmarks.doctor.confusion.runs import CONFIDENCE, KEPT_SETTINGS, NOTHING, RIGHT, TUNED_GROUP, TUNED_ON, Looked
 from benchmarks.failures.variants import VARIANTS
+from benchmarks.markdown import table
 
 NO_CAUSE = "no cause stands for it"
 NONE_HELD_OUT = "No run but those that the bars of the verdicts were set on is finished yet."
@@ -128,13 +129,8 @@ def summary(looked: Sequence[Looked]) -> str:
 def markdown(looked: Sequence[Looked]) -> str:
     """Matrix, table and rates."""
     header, rows = matrix_rows(looked)
-    matrix = _table(header, rows, left=1) if rows else f"{NONE_HELD_OUT}\n"
-    return f"{matrix}\n{_table(HEADER, fault_rows(looked), left=4)}\n{summary(looked)}"
-
-
-def _table(header: Sequence[str], rows: Rows, left: int) -> str:
-    rule = "|".join("---" if place < left else "---:" for place in range(len(header)))
-    return "\n".join([f"| {' | '.join(header)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+    matrix = table(header, rows) if rows else f"{NONE_HELD_OUT}\n"
+    return f"{matrix}\n{table(HEADER, fault_rows(looked), HEADER[:4])}\n{summary(looked)}"
 
 
 def as_json(looked: Sequence[Looked]) -> dict[str, Any]:

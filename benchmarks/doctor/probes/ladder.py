@@ -30,6 +30,7 @@ from benchmarks.doctor.probes.quantities import (
     value_difference,
     value_of_the_unpaid,
 )
+from benchmarks.markdown import table
 from dqn_ref.config import UserError
 
 
@@ -292,8 +293,9 @@ def probe_named(name: str) -> Probe:
 
 def ladder_table() -> str:
     """The ladder in Markdown, for the documentation."""
-    lines = ["| probe | isolates | measured | passes | needs `values` |", "|---|---|---|---|---|"]
-    for probe in LADDER:
-        needs = "yes" if probe.needs_values else ""
-        lines.append(f"| `{probe.id}` | {probe.isolates} | {probe.quantity} | {probe.passes} | {needs} |")
-    return "\n".join(lines) + "\n"
+    header = ("probe", "isolates", "measured", "passes", "needs `values`")
+    rows = [
+        (f"`{probe.id}`", probe.isolates, probe.quantity, probe.passes, "yes" if probe.needs_values else "")
+        for probe in LADDER
+    ]
+    return table(header, rows, header)

@@ -7,26 +7,27 @@ from collections.abc import Sequence
 from benchmarks.doctor.verdicts.bars import BARS
 from benchmarks.doctor.verdicts.causes import CAUSES
 from benchmarks.doctor.verdicts.signs import VIEWS, Sign
+from benchmarks.markdown import table
 
 
 def causes_markdown() -> str:
     """A row for each cause: its signs, and what they need."""
     rows = [
-        f"| `{cause.id}` | {cause.title} | {cause.kind} | {_signs(cause.signs)} | {_signs(cause.conditions)} "
-        f"| {_signs(cause.support)} |"
+        (f"`{cause.id}`", cause.title, cause.kind, *map(_signs, (cause.signs, cause.conditions, cause.support)))
         for cause in CAUSES
     ]
-    header = "| cause | in words | kind | one of these | and all of these | sure if also |\n|---|---|---|---|---|---|"
-    return "\n".join([header, *rows, ""])
+    header = ("cause", "in words", "kind", "one of these", "and all of these", "sure if also")
+    return table(header, rows, header)
 
 
 def bars_markdown() -> str:
     """A row for each bar: where it lies, and where it comes from."""
     rows = [
-        f"| `{name}` | {'above' if bar.above else 'below'} {bar.at:,g} | {bar.clear:,g} | {bar.origin} | {bar.why} |"
+        (f"`{name}`", f"{'above' if bar.above else 'below'} {bar.at:,g}", f"{bar.clear:,g}", bar.origin, bar.why)
         for name, bar in BARS.items()
     ]
-    return "\n".join(["| bar | crossed | clearly | origin | what it is |\n|---|---|---|---|---|", *rows, ""])
+    header = ("bar", "crossed", "clearly", "origin", "what it is")
+    return table(header, rows, header)
 
 
 def _signs(signs: Sequence[Sign]) -> str:

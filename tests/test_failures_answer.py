@@ -1,0 +1,100 @@
+"""The sentences and tables of docs/why-dqn-fails.md, worked by hand from records made for it."""
+
+import csv
+import dataclasses
+import math
+
+import pytest
+from fake_runs import write_run
+
+from benchmarks.failures import answer
+from benchmarks.failures.variants import VARIANTS
+from benchmarks.store import Store
+from dqn_ref.config import CI, NATURE
+
+GROUP = "ci-v1-16k"
+REFERENCE = (900.0, 1_200.0, 700.0, 1_500.0, 1_100.0)  # mean 1,080; random is 11.5
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "results")
+
+
+def put(store, name, scores, game="road_runner", **columns):
+    """Runs that earn ``scores`` in the second half of 16k frames, 4 less held still, with ``columns`` in every row."""
+    for seed, score in enumerate(scores):
+        folder = store.failures(GROUP) / name / f"{game}-s{seed}"
+        episodes = [(2_000, 7_000, "game_over"), (15_000, score, "game_over")]
+        write_run(folder, game, seed, score=score - 4, episodes=episodes, config=VARIANTS[name].of(CI.config))
+        with (folder / "progress.csv").open() as file:
+            rows = [row | columns for row in csv.DictReader(file)]
+        with (folder / "progress.csv").open("w") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+@pytest.fixture
+def measured(store):
+    """A reference that has learnt, its control, a variant whose values run away, and a game without rewards."""
+    put(store, "reference", REFERENCE, q_start=3, start_return=12, td_error_ratio=0.75, nonzero_reward_share=0.05)
+    put(store, "constant-reward", (20, 30, 40), td_error_ratio=1.5)
+    put(store, "no-target-network", (100, 50, 0), q_max=101, td_error_ratio=1.5)
+    put(store, "reference", (0, 0, 0), "montezuma_revenge", nonzero_reward_share=0, td_error_ratio="nan")
+    return store
+
+
+def rows_of(markdown):
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in markdown.splitlines() if line.startswith("|")]
+
+
+def test_what_the_reference_has_above_random_play_is_shared_out_by_hand(measured):
+    text, other = answer.state_of_learning(measured).split("\n\n")
+    assert "Random play scores 11.5 (published), the reference 1,080 (5 seeds, 700 to 1,500)" in text
+    assert "its rewards" not in text
+    assert "30.0 (3 seeds, 20.0 to 40.0): the reference is above both. So 2% of what" in text  # 18.5 of 1,068.5
+    assert "Held still, the reference's last networks score 1,076." in text
+    assert "first states at 3.0, and what followed was worth 12.0; values explain 25% of the variance" in text
+    assert "(no run): the reference is not shown to be above both." in other
+    assert "values explain none of the variance" in other
+
+
+def test_each_row_of_claims_has_its_score_its_evaluation_and_what_was_seen_inside(measured):
+    found = rows_of(answer.claims(measured))
+    assert found[2:] == [
+        ["reference", "reference", "1,080 (5 seeds, 700 to 1,500)", "1,076", "25%", "0 of 5", ""],
+        ["C3", "no-target-network", "50.0 (3 seeds, 0.0 to 100)", "46.0", "0%", "3 of 3 v 0 of 5, p 0.018",
+         "confirmed here"],
+    ]  # fmt: skip
+
+
+def test_a_game_without_rewards_is_a_row_of_its_own(measured):
+    assert rows_of(answer.sparseness(measured))[2:] == [
+        ["road_runner", GROUP, "5.00%", "11.5", "1,080 (5 seeds, 700 to 1,500)", "30.0 (3 seeds, 20.0 to 40.0)", "yes"],
+        ["montezuma_revenge", GROUP, "0.00%", "0.0", "0.0 (3 seeds, 0.0 to 0.0)", "(no run)", "no control"],
+    ]
+
+
+def test_copies_and_how_far_values_have_risen_by_hand(measured):
+    # 250,000 agent steps less 50,000 of warm-up, a copy each 10,000
+    assert answer.copies(dataclasses.replace(NATURE.config, total_frames=1_000_000)) == 20
+    found = {tuple(row[:2]): row[2:] for row in rows_of(answer.rise(measured))}
+    assert found["the paper's", "1M"] == ["20", f"{100 * (1 - 0.99**21):.0f}%", ""]
+    assert found["road_runner, ci-v1", "16k"][-1] == "25%"  # 3 of 12
+    assert found["montezuma_revenge, ci-v1", "16k"][-1] == "nothing followed"
+
+
+def test_what_nobody_has_run_is_named(measured):
+    assert answer.untried(measured).startswith("Not run yet: flat-mlp, half-width, ")
+    assert "no-target-network" not in answer.untried(measured)
+
+
+@pytest.mark.parametrize(("ratio", "words"), [(0.26, "74%"), (1.0, "0%"), (8.0, "0%"), (math.nan, "none")])
+def test_values_explain_what_is_left_of_the_error(ratio, words):
+    assert answer.explained(ratio) == words
+
+
+def test_without_a_run_it_says_how_to_make_one(store):
+    assert "tox -e bench-failures" in answer.state_of_learning(store)
+    assert answer.sparseness(store) == answer.state_of_learning(store)
