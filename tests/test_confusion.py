@@ -95,6 +95,27 @@ def test_a_right_answer_to_nothing_is_nothing():
     assert not any(first_right(each) or named_right(each) for each in LOOKED[4:6])
 
 
+def test_runs_on_sparse_games_are_told_of_apart_and_change_no_rate():
+    sparse = [run("reference", seed, "sparse-reward", game="montezuma_revenge") for seed in (0, 1)]
+    sparse.append(run("constant-reward", 0, game="freeway"))
+    assert (rates(LOOKED + sparse), confusion_matrix(LOOKED + sparse)) == (rates(LOOKED), confusion_matrix(LOOKED))
+    (said,) = [words for name, words in tables.sentences(LOOKED + sparse) if name == "Sparse games"]
+    assert said.endswith(
+        "sparse-reward (2) in reference on montezuma_revenge; nothing (1) in constant-reward on freeway."
+    )
+    assert "Sparse games" not in dict(tables.sentences(LOOKED))
+
+
+def test_a_game_that_no_bar_was_set_on_has_rates_of_its_own():
+    """Here all that counts is on breakout."""
+    said = dict(tables.sentences([*LOOKED, run("gamma-0.5", 7, game="ms_pacman")]))
+    (name,) = [name for name in said if name.startswith("Of these on")]
+    assert name == "Of these on breakout, a game that no bar was set on"
+    assert said[name].startswith("a fault named in 1 of 4 (25 %")
+    assert "the right cause first in 1 of 4 (25 %" in said[name]
+    assert "the right cause first in 1 of 5 (20 %" in said["Verdicts"]
+
+
 @pytest.mark.parametrize(("hits", "runs"), [(0, 5), (5, 5), (2, 7)])
 def test_intervals_are_exact(hits, runs):
     """At each bound the tail that it cuts off has 2.5 %, by the binomial's own sum."""

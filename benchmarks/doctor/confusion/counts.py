@@ -66,8 +66,8 @@ class Rates:
 
 
 def held_out(looked: Sequence[Looked]) -> list[Looked]:
-    """Those that the bars of the verdicts were not set on."""
-    return [each for each in looked if not each.tuned]
+    """Those that the bars of the verdicts were not set on, of games that give rewards to learn from."""
+    return [each for each in looked if not each.tuned and not each.sparse]
 
 
 def answers(variant: str) -> tuple[str, ...]:

@@ -33,6 +33,13 @@ TUNED_ON = frozenset({
     ("no-target-network", "ms_pacman", 0), ("no-replay", "ms_pacman", 0), ("tiny-replay", "ms_pacman", 0),
     ("single-frame", "ms_pacman", 0), ("slow-epsilon", "ms_pacman", 0),
 })  # fmt: skip
+TUNED_GAMES = frozenset(game for _, game, _ in TUNED_ON)
+
+# Bellemare et al. 2016, Unifying Count-Based Exploration and Intrinsic Motivation, Table 1: hard exploration, sparse
+# reward. There a sound agent lacks rewards, and to be told so is right: such runs are told of apart.
+SPARSE_GAMES = frozenset({
+    "freeway", "gravitar", "montezuma_revenge", "pitfall", "private_eye", "solaris", "venture"
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,11 @@ class Looked:
     def tuned(self) -> bool:
         """Whether the bars were set on this run."""
         return self.group == TUNED_GROUP and (self.variant, self.game, self.seed) in TUNED_ON
+
+    @property
+    def sparse(self) -> bool:
+        """Whether its game hardly ever gives a reward."""
+        return self.game in SPARSE_GAMES
 
     @property
     def healthy(self) -> bool:

@@ -16,7 +16,16 @@ from benchmarks.doctor.confusion.counts import (
     named_right,
     rates,
 )
-from benchmarks.doctor.confusion.runs import CONFIDENCE, KEPT_SETTINGS, NOTHING, RIGHT, TUNED_GROUP, TUNED_ON, Looked
+from benchmarks.doctor.confusion.runs import (
+    CONFIDENCE,
+    KEPT_SETTINGS,
+    NOTHING,
+    RIGHT,
+    TUNED_GAMES,
+    TUNED_GROUP,
+    TUNED_ON,
+    Looked,
+)
 from benchmarks.failures.variants import VARIANTS
 from benchmarks.markdown import table
 
@@ -72,8 +81,8 @@ def sentences(looked: Sequence[Looked]) -> tuple[tuple[str, str], ...]:
         (
             "Runs",
             f"{len(runs)} on {_all(each.game for each in runs)} ({_all(each.group for each in runs)}); not counted: "
-            f"{len(looked) - len(runs)} that the bars of the verdicts were set on. A fault is what was put in, whether "
-            "or not it cost score.",
+            f"{sum(each.tuned for each in looked)} that the bars of the verdicts were set on. A fault is what was put "
+            "in, whether or not it cost score.",
         ),
         (
             "False alarms",
@@ -87,12 +96,20 @@ def sentences(looked: Sequence[Looked]) -> tuple[tuple[str, str], ...]:
             f"{found.wrong_alone.words()}; nothing named in {found.passed.words()}.",
         ),
     ]
+    said += [(f"Of these on {game}, a game that no bar was set on", _elsewhere(looked, game)) for game in _others(runs)]
     if blind:
         said.append((
             "Faults that no cause stands for",
             f"{', '.join(blind)}; a fault, so a wrong one, is named in {found.unknown_fault.words()}, only a symptom "
             f"in {found.unknown_symptom.words()}.",
         ))  # fmt: skip
+    if sparse := [each for each in looked if each.sparse]:
+        said.append(
+            (
+                "Sparse games",
+                f"not counted above, since there a lack of rewards is the game's. Named first: {_firsts(sparse)}.",
+            )
+        )
     missed = [f"only a hint for {', '.join(lint['hinted'])}"] if lint["hinted"] else []
     missed += [f"nothing right for {', '.join(lint['missed'])}"] if lint["missed"] else []
     said += [
@@ -115,6 +132,23 @@ def sentences(looked: Sequence[Looked]) -> tuple[tuple[str, str], ...]:
         ),
     ]
     return tuple(said)
+
+
+def _others(runs: Sequence[Looked]) -> list[str]:
+    return sorted({each.game for each in runs} - TUNED_GAMES)
+
+
+def _elsewhere(looked: Sequence[Looked], game: str) -> str:
+    found = rates([each for each in looked if each.game == game])
+    return (
+        f"a fault named in {found.healthy_fault.words()} healthy runs; the right cause first in "
+        f"{found.right_first.words()} runs with a fault that a cause stands for."
+    )
+
+
+def _firsts(runs: Sequence[Looked]) -> str:
+    counts = Counter((each.game, each.variant, each.first) for each in runs)
+    return "; ".join(f"{first} ({n}) in {variant} on {game}" for (game, variant, first), n in counts.items())
 
 
 def _all(words: Any) -> str:
@@ -146,8 +180,8 @@ def as_json(looked: Sequence[Looked]) -> dict[str, Any]:
         "lint": lint_finds(looked),
         "runs": [
             {"group": each.group, "variant": each.variant, "game": each.game, "seed": each.seed, "tuned": each.tuned,
-             "lint": each.lint, "hints": each.hints, "causes": each.causes, "first_right": first_right(each),
-             "named_right": named_right(each)}
+             "sparse_game": each.sparse, "lint": each.lint, "hints": each.hints, "causes": each.causes,
+             "first_right": first_right(each), "named_right": named_right(each)}
             for each in looked
         ],
         "right": {name: {"lint": names.lint, "log": names.log} for name, names in RIGHT.items()},
