@@ -28,8 +28,13 @@ NO_RUNS = "No run is stored yet: `tox -e bench-failures` makes the first.\n"
 
 
 def _each_game(store: Store, words: Callable[[Findings, Learnt], str]) -> str:
-    parts = [words(found, each) for group in groups(store) for found in [find(store, group)] for each in found.learnt]
+    parts = [words(found, each) for group in groups(store) for found in [find(store, group)] for each in _dense(found)]
     return "\n".join(parts) or NO_RUNS
+
+
+def _dense(found: Findings) -> list[Learnt]:
+    """Of each game on which variants were compared; the others, where rewards are sparse, have ``sparseness``."""
+    return [each for each in found.learnt if any(row.game == each.game for row in found.rows)]
 
 
 # ---------------------------------------------------------------------- is it learning at all?
@@ -43,14 +48,16 @@ def state_of_learning(store: Store) -> str:
 def _state(found: Findings, each: Learnt) -> str:
     reference, control = found.of(REFERENCE, each.game), found.of(CONTROL, each.game)
     config, seen = reference[0].record.config, _inside(found, REFERENCE, each.game).medians
-    learns = "above" if each.holds else "not shown to be above"
-    gain = _mean([run.score for run in reference]) - each.random
-    without = (_mean([run.score for run in control]) - each.random) / gain if gain > 0 else math.nan
+    learns, unaware = "not shown to be above", list[str]()
+    if each.holds:
+        mean, idle = (_mean([run.score for run in runs]) - each.random for runs in (reference, control))
+        learns = "above"
+        unaware = [f"So {idle / mean:.0%} of what it has above random play is there without knowing what scores."]
     lines = [
         f"**{each.game}, {format_frames(config.total_frames)} frames ({found.group}).**",
         f"Random play scores {points(each.random)} (published), the reference {_scores(reference)} while it learns, "
-        f"and the control, whose rewards are all the same, {_scores(control)}: the reference is {learns} both. "
-        f"So {without:.0%} of what it has above random play is there without knowing what scores.",
+        f"and the control, whose rewards are all the same, {_scores(control)}: the reference is {learns} both.",
+        *unaware,
         f"Held still, the reference's last networks score {points(_mean([run.evaluation for run in reference]))}.",
         f"They value first states at {seen['q_start']:.1f}, and what followed was worth {seen['start_return']:.1f}; "
         f"values explain {explained(seen['td_error_ratio'])} of the variance of their targets; the greedy "
@@ -92,7 +99,7 @@ def rise(store: Store) -> str:
     rows = list[tuple[str, ...]]()
     for group in groups(store):
         found = find(store, group)
-        for each in found.learnt:
+        for each in _dense(found):
             reference = found.of(REFERENCE, each.game)
             config = reference[0].record.config
             seen = _inside(found, REFERENCE, each.game).medians
@@ -144,10 +151,8 @@ def claims(store: Store) -> str:
     parts = list[str]()
     for group in groups(store):
         found = find(store, group)
-        for each in found.learnt:
+        for each in _dense(found):
             rows = [row for row in found.rows if row.game == each.game]
-            if not rows:
-                continue
             reference = found.of(REFERENCE, each.game)
             parts.append(f"**{each.game}, {group}:**\n")
             told = [

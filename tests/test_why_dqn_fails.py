@@ -1,0 +1,78 @@
+"""What docs/why-dqn-fails.md says in its own words holds in the stored runs: a test for each sentence of section 3."""
+
+import functools
+from pathlib import Path
+
+import pytest
+
+from benchmarks.failures.effects import Verdict
+from benchmarks.failures.findings import find
+from benchmarks.failures.variants import REFERENCE, VARIANTS
+from benchmarks.reference import human_and_random
+from benchmarks.store import Store
+
+GAME = "ms_pacman"
+ROOT = Path(__file__).parent.parent
+
+
+@functools.cache
+def found():
+    return find(Store(ROOT / "results"), "early-v1-100k")
+
+
+def verdict(name):
+    (row,) = [row for row in found().rows if (row.variant.name, row.game) == (name, GAME)]
+    return row.judged.verdict
+
+
+def inside(name, game=GAME):
+    (own,) = [each for each in found().inside if (each.variant, each.game) == (name, game)]
+    return own
+
+
+def mean(name):
+    runs = found().of(VARIANTS[name], GAME)
+    return sum(run.score for run in runs) / len(runs)
+
+
+def test_c3_values_ran_away_in_every_run_of_both_codes_without_lag_and_in_none_of_the_reference():
+    for name in ("no-target-network", "article-replay-target"):
+        own = inside(name)
+        assert own.beyond == own.seeds >= 3
+        assert own.adjusted < 0.05
+        assert own.reference[0] == 0
+        assert verdict(name) is Verdict.NO_EFFECT  # "not shown"
+
+
+def test_c5_too_little_and_too_much_exploration_cost_points():
+    assert {verdict(name) for name in ("no-exploration", "slow-epsilon", "article-epsilon")} == {Verdict.CONFIRMED}
+
+
+@pytest.mark.parametrize("name", ["no-exploration", "slow-epsilon", "article-epsilon", "article-bare"])
+def test_these_score_less_than_random_play(name):
+    assert mean(name) < human_and_random()[GAME].random
+
+
+def test_the_articles_first_code_costs_points():
+    assert verdict("article-bare") is Verdict.CONFIRMED
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["flat-mlp", "single-frame", "no-replay", "tiny-replay", "gamma-0.5", "lr-x10", "lr-div10", "unscaled-input"],
+)
+def test_no_effect_was_shown_of_these(name):
+    assert verdict(name) is Verdict.NO_EFFECT
+
+
+def test_the_references_values_explain_nothing_and_those_of_two_faults_most():
+    assert inside(REFERENCE.name).medians["td_error_ratio"] > 0.95
+    for name in ("lr-x10", "unscaled-input"):
+        assert inside(name).medians["td_error_ratio"] < 0.5
+        assert mean(name) <= mean(REFERENCE.name)
+
+
+@pytest.mark.parametrize("game", ["freeway", "montezuma_revenge"])
+def test_c6_replay_of_a_sparse_game_holds_next_to_no_reward(game):
+    assert found().reward_share(game) < 0.001 < 0.05 < found().reward_share(GAME)
+    assert not next(each for each in found().learnt if each.game == game).holds
