@@ -41,7 +41,26 @@ def test_c3_values_ran_away_in_every_run_of_both_codes_without_lag_and_in_none_o
         assert own.beyond == own.seeds >= 3
         assert own.adjusted < 0.05
         assert own.reference[0] == 0
-        assert verdict(name) is Verdict.NO_EFFECT  # "not shown"
+
+
+def test_c3_costs_points_among_two_comparisons_and_not_among_all():
+    two = [VARIANTS[name] for name in ("no-target-network", "article-replay-target")]
+    alone = find(Store(ROOT / "results"), "early-v1-100k", [GAME], two)
+    verdicts = {row.variant.name: row.judged.verdict for row in alone.rows}
+    assert verdicts == {"no-target-network": Verdict.CONFIRMED, "article-replay-target": Verdict.NO_EFFECT}
+    assert verdict("no-target-network") is Verdict.NO_EFFECT
+
+
+def test_c3_holds_on_the_second_game_too():
+    own = inside("no-target-network", "alien")
+    assert own.beyond == own.seeds >= 3
+    assert own.reference[0] == 0
+
+
+def test_on_alien_the_control_has_about_all_that_the_reference_has_above_random_play():
+    (alien,) = [each for each in found().learnt if each.game == "alien"]
+    assert not alien.holds
+    assert 0.9 < (alien.control.mean() - alien.random) / (alien.scores.mean() - alien.random) < 1.1
 
 
 def test_c5_too_little_and_too_much_exploration_cost_points():
@@ -70,6 +89,7 @@ def test_the_references_values_explain_nothing_and_those_of_two_faults_most():
     for name in ("lr-x10", "unscaled-input"):
         assert inside(name).medians["td_error_ratio"] < 0.5
         assert mean(name) <= mean(REFERENCE.name)
+        assert inside(name, "alien").medians["td_error_ratio"] > 0.95
 
 
 @pytest.mark.parametrize("game", ["freeway", "montezuma_revenge"])

@@ -48,10 +48,9 @@ def state_of_learning(store: Store) -> str:
 def _state(found: Findings, each: Learnt) -> str:
     reference, control = found.of(REFERENCE, each.game), found.of(CONTROL, each.game)
     config, seen = reference[0].record.config, _inside(found, REFERENCE, each.game).medians
-    learns, unaware = "not shown to be above", list[str]()
-    if each.holds:
+    learns, unaware = "above" if each.holds else "not shown to be above", list[str]()
+    if control and each.scores.mean() > each.bar:  # else it has next to nothing above random play to share out
         mean, idle = (_mean([run.score for run in runs]) - each.random for runs in (reference, control))
-        learns = "above"
         unaware = [f"So {idle / mean:.0%} of what it has above random play is there without knowing what scores."]
     lines = [
         f"**{each.game}, {format_frames(config.total_frames)} frames ({found.group}).**",
