@@ -109,10 +109,14 @@ class Learner:
             q_t = self.target(batch.s_t).float()  # [B, A]
         q_tm1 = self.network(batch.s_tm1).float()  # [B, A]
         loss = td_loss(q_tm1, batch.a_tm1, batch.r_t, batch.discount_t, q_t, self.error_clip, self.loss_reduction)
-        self.gradient = tuple(gradient.float() for gradient in torch.autograd.grad(loss, self._network_weights))
-        self.optimizer.step(self.gradient)
-        if self.network is not self.online:
+        gradient = torch.autograd.grad(loss, self._network_weights)
+        if self.network is self.online:
+            self.gradient = gradient
+            self.optimizer.step(self.gradient)
+        else:
             with torch.no_grad():
+                torch._foreach_copy_(self.gradient, gradient)
+                self.optimizer.step(self.gradient)
                 torch._foreach_copy_(self._network_weights, self.weights)
         self.loss_sum += loss.detach()
 

@@ -8,6 +8,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from dqn_ref.one_pass import channels_last
+
 
 class QNetwork(nn.Module):
     """Q values of every action for a state: hidden layers, each followed by a rectifier, and a linear head.
@@ -56,10 +58,8 @@ class QNetwork(nn.Module):
         """What the first layer is given, in the type of the weights: [B, 4, 84, 84] u8 -> [B, frames, 84, 84]."""
         if self._frames < state.shape[1]:
             state = state[:, -self._frames :]
-        # channels_last makes the first layer's backward pass twice as fast on a CPU; reordering bytes
-        # before they become floats takes 1.1 ms a batch on one core, after it 2.6 ms.
-        x = state.contiguous(memory_format=torch.channels_last).to(self.head.weight.dtype)
-        return x.div_(self._input_divisor)
+        # It makes the first layer's backward pass twice as fast on a CPU, and costs least while pixels are bytes.
+        return channels_last(state).to(self.head.weight.dtype).div_(self._input_divisor)
 
     def activations(self, state: Tensor) -> list[Tensor]:
         """What each hidden layer answers to ``state`` [B, 4, 84, 84] u8, after its rectifier."""

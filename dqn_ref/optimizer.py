@@ -15,9 +15,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from dqn_ref.one_pass import compiled, flat, rmsprop_step
+
 
 class RMSProp:
-    """Updates ``weights`` in place, all tensors in one call each (one launch each on a GPU)."""
+    """Updates ``weights`` in place.
+
+    On a GPU all tensors in one call for each operation; on a CPU in one pass over memory (``one_pass.py``). The two
+    differ by how products and roots are rounded.
+    """
 
     def __init__(
         self,
@@ -41,6 +47,25 @@ class RMSProp:
     @torch.no_grad()
     def step(self, gradient: Sequence[Tensor]) -> None:
         """One update; ``gradient`` has the order and the shapes of the weights."""
+        in_one_pass = compiled(rmsprop_step) if self._weights[0].is_cpu else None
+        if in_one_pass is None:
+            self._step_by_operations(gradient)
+            return
+        for weight, d, g, g2 in zip(self._weights, gradient, self.mean, self.mean_square, strict=True):
+            if d.stride() != weight.stride():
+                d = torch.empty_like(weight).copy_(d)
+            arrays = [flat(tensor) for tensor in (weight, d, g, g2)]
+            number = arrays[0].dtype.type
+            in_one_pass(
+                *arrays,
+                number(self.learning_rate),
+                number(1 - self.gradient_decay),
+                number(1 - self.squared_gradient_decay),
+                number(self.min_squared_gradient),
+                self.floor_outside_root,
+            )
+
+    def _step_by_operations(self, gradient: Sequence[Tensor]) -> None:
         d, g, g2 = list(gradient), self.mean, self.mean_square
         torch._foreach_lerp_(g, d, 1 - self.gradient_decay)
         torch._foreach_mul_(g2, self.squared_gradient_decay)

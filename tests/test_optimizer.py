@@ -3,9 +3,20 @@ import pytest
 import torch
 from nature_in_numpy import rmsprop
 
+from dqn_ref.one_pass import by_operations
 from dqn_ref.optimizer import RMSProp
 
 STEPS = 50
+
+
+@pytest.fixture(params=["one pass", "operations"], autouse=True)
+def way(request):
+    """Everything here holds for both ways to compute a step: a CPU's own, and a GPU's."""
+    if request.param == "one pass":
+        yield
+    else:
+        with by_operations():
+            yield
 
 
 def optimizer(weights, **changes) -> RMSProp:

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from dqn_ref.config import NATURE, TRANSITION_BYTES
+from dqn_ref.one_pass import by_operations
 from dqn_ref.population import Population
 from dqn_ref.seeds import Member
 from dqn_ref.train import make_population
@@ -68,15 +69,17 @@ def count(members: int) -> Counted:
             work()
         return int(counter.count)
 
-    with FlopCounterMode(display=False) as flop:
-        population.learn()
+    with by_operations():
+        with FlopCounterMode(display=False) as flop:
+            population.learn()
+        update_operations, action_operations = operations(population.learn), operations(lambda: _act(population))
     agent = population.agents[0].learner
     weights = sum(weight.numel() for weight in agent.weights)
     return Counted(
         members=members,
-        update_operations=operations(population.learn),
+        update_operations=update_operations,
         update_flop=int(flop.get_total_flops()),
-        action_operations=operations(lambda: _act(population)),
+        action_operations=action_operations,
         upload_bytes=members * (84 * 84 + population.replay.info.shape[-1] * 4),
         # online, target, two running means, newest gradient; the host's table of 8 bytes is not on the device
         memory_bytes=NATURE.config.replay_capacity * (TRANSITION_BYTES - 8) + 5 * weights * 4,
