@@ -14,7 +14,7 @@ from statistics import fmean
 import psutil
 
 from benchmarks.scores import protocol_evaluation
-from dqn_ref.config import TRANSITION_BYTES, DQNConfig, UserError
+from dqn_ref.config import GPU_MEMBER_BYTES, TRANSITION_BYTES, DQNConfig, UserError
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
 
@@ -22,7 +22,6 @@ from dqn_ref.seeds import Member
 # (name_this_game), 1,200 on average; trained agents live longer.
 EVALUATION_EPISODE_STEPS = 1_500
 PROCESS_BYTES = 1_000_000_000  # of a run's process beside its replay
-MEMBER_BYTES = 200_000_000  # of a population's member on a GPU beside its replay
 MEASURED_GAMES = ("amidar", "riverraid")
 
 
@@ -124,7 +123,7 @@ def runs_at_once(config: DQNConfig, num_jobs: int, device: str) -> int:
     if device == "cuda":
         import torch  # slow to import, and only needed here
 
-        fit = int(torch.cuda.mem_get_info()[0] * 0.9) // (MEMBER_BYTES + replay_bytes)
+        fit = int(torch.cuda.mem_get_info()[0] * 0.9) // (GPU_MEMBER_BYTES + replay_bytes)
         return max(1, min(2 * cores // config.streams_per_member, num_jobs, fit))
     fit = int(psutil.virtual_memory().available * 0.9) // (PROCESS_BYTES + replay_bytes)
     return max(1, min(cores, num_jobs, fit))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dqn_ref.config import CI, NATURE, Protocol, UserError, protocol_named
+from benchmarks.markdown import table
+from dqn_ref.config import CI, EARLY, NATURE, Protocol, UserError, protocol_named
 
 
 @dataclass(frozen=True)
@@ -79,3 +80,30 @@ def suite_protocol(name: str) -> SuiteProtocol:
     if name not in PROTOCOLS:
         raise UserError(f"The suite does not run protocol {name!r}; it runs {', '.join(PROTOCOLS)}.")
     return PROTOCOLS[name]
+
+
+MEANT_FOR = (
+    (NATURE, "the paper's; for a GPU"),
+    (CI, "whether the whole path works: minutes on 2 cores"),
+    (EARLY, "the smallest budget at which faults show ([failures](docs/failures.md))"),
+)
+
+
+def protocols_table() -> str:
+    """What the agent's protocols differ in, as Markdown."""
+    header = ("protocol", "for", "frames", "replay", "warm-up", "target period", "epsilon's span", "precision")
+    rows = []
+    for protocol, purpose in MEANT_FOR:
+        config = protocol.config
+        schedules = (
+            config.total_frames,
+            config.transitions_kept,
+            config.replay_start_agent_steps,
+            config.target_period_agent_steps,
+            config.epsilon_span_agent_steps,
+        )
+        rows.append((f"`{protocol.name}`", purpose, *(f"{number:,}" for number in schedules), config.precision))
+    return table(header, rows, {*header[:2], header[-1]}) + (
+        f"\nFrames are the emulator's; all else counts agent steps of {NATURE.config.frames_per_agent_step} frames. "
+        "Beside these only iterations, evaluation and the log's rows differ.\n"
+    )

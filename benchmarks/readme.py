@@ -16,6 +16,8 @@ from benchmarks.doctor.confusion import finished, held_out, tables
 from benchmarks.doctor.confusion.drawing import draw_confusion
 from benchmarks.doctor.probes.ladder import ladder_table
 from benchmarks.doctor.probes.matrix import matrix_markdown, read_matrix
+from benchmarks.doctor.verdicts import diagnose, read_log
+from benchmarks.doctor.verdicts.report import brief
 from benchmarks.doctor.verdicts.tables import bars_markdown, causes_markdown
 from benchmarks.failures import answer
 from benchmarks.failures.drawings import draw_groups
@@ -26,6 +28,7 @@ from benchmarks.gates.speed_samples import Measurement
 from benchmarks.gates.speed_study import CalibrateSpeed
 from benchmarks.gates.speed_study import markdown as speed_study
 from benchmarks.plots import draw_all, draw_comparison
+from benchmarks.protocols import protocols_table
 from benchmarks.random_play import markdown as random_play_markdown
 from benchmarks.report import markdown, score_report
 from benchmarks.runner import Matrix
@@ -158,6 +161,11 @@ def _counted(store: Store) -> str:
     return markdown([count(members) for members in MEMBERS])
 
 
+def _diagnosis_example(store: Store) -> str:
+    run = store.root / "failures" / "early-v1-100k" / "no-target-network" / "ms_pacman-s1"
+    return "\n".join(["```", *brief(diagnose(read_log(run))), "```", ""])
+
+
 def _time(store: Store) -> str:
     runs = [record.run for record in _baseline(store)[2]]
     start = min(datetime.fromisoformat(run["started"]) for run in runs)
@@ -219,6 +227,8 @@ PARTS: dict[str, Callable[[Store], str]] = {
     "speed": _speed,
     "bench-speed": _bench_speed,
     "counted": _counted,
+    "protocols": lambda store: protocols_table(),
+    "diagnosis-example": _diagnosis_example,
     "time": _time,
     "random-play": _random_play,
     "speed-gate": _speed_gate,

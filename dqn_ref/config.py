@@ -17,6 +17,9 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 # What replay keeps of a transition: its frame, u8; action, reward, terminal, history and final slot, f32; slot, i64.
 TRANSITION_BYTES = 84 * 84 + 5 * 4 + 8
+# Of a member on a GPU beside its replay: networks, running means, libraries' workspaces, the graphs' own memory.
+# Counted and rounded up, not measured.
+GPU_MEMBER_BYTES = 300_000_000
 
 
 MAX_REPLAY_CAPACITY = 16_000_000

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import torch
 
-from dqn_ref.config import TRANSITION_BYTES, UserError
+from dqn_ref.config import GPU_MEMBER_BYTES, TRANSITION_BYTES, UserError
 
 
 def select_device(name: str) -> torch.device:
@@ -72,10 +72,10 @@ def _driver_version() -> str | None:
 def check_memory(transitions: int, num_members: int, device: torch.device) -> None:
     """Raise UserError if ``transitions`` in the replay of each member do not fit the device's free memory."""
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    usable = int(free * 0.95)
+    usable = int(free * 0.95) - (num_members * GPU_MEMBER_BYTES if device.type == "cuda" else 0)
     needed = num_members * transitions * TRANSITION_BYTES
     if needed > usable:
-        fits = usable // (num_members * TRANSITION_BYTES)
+        fits = max(0, usable) // (num_members * TRANSITION_BYTES)
         raise UserError(
             f"The replay needs {needed / 1e9:.1f} GB ({transitions:,} transitions, {num_members} run(s)), "
             f"but {device.type} has {free / 1e9:.1f} GB free. It would fit with --replay-capacity {fits} "

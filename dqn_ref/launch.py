@@ -5,6 +5,7 @@ On a CPU each of these is the plain thing: a copy, a loop, a call.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 WARM_UP_CALLS = 3  # before a capture, as PyTorch asks for: libraries set themselves up in their first calls
+# Of a population. PyTorch has 32 streams on a device and hands them out again from the first; populations that take
+# turns have one each, two for their captures and these, and must share none, as libraries' workspaces go by stream.
+BRANCH_STREAMS = 12
 
 
 class Upload:
@@ -43,7 +47,7 @@ class Branches:
 
     def __init__(self, count: int, device: torch.device) -> None:
         self.count = count
-        streams = count if device.type == "cuda" and count > 1 else 0
+        streams = min(count, BRANCH_STREAMS) if device.type == "cuda" and count > 1 else 0
         self._streams = [torch.cuda.Stream(device) for _ in range(streams)]  # type: ignore[no-untyped-call]
 
     def run(self, body: Callable[[int], None]) -> None:
@@ -54,10 +58,11 @@ class Branches:
             return
         trunk = torch.cuda.current_stream()
         fork = trunk.record_event()
-        for number, stream in enumerate(self._streams):
+        for first, stream in enumerate(self._streams):
             stream.wait_event(fork)
             with torch.cuda.stream(stream):
-                body(number)
+                for number in range(first, self.count, len(self._streams)):
+                    body(number)
         for stream in self._streams:
             trunk.wait_stream(stream)
 
@@ -89,10 +94,24 @@ class Captured:
             trunk.wait_stream(self._stream)
         else:
             if self._graph is None:
-                self._graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(self._graph, stream=self._stream):
+                graph = torch.cuda.CUDAGraph()
+                with _no_collection(), torch.cuda.graph(graph, stream=self._stream):
                     self._work()
+                self._graph = graph
             self._graph.replay()
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Nothing is freed by the garbage collector in the body: to free an older graph would break off a capture."""
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class Turns:

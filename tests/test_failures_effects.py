@@ -155,7 +155,7 @@ WITHOUT = Learnt("pong", -20.7, -20.0, np.full(5, 10.0), 1 / 32, THREE[:0], math
     ("reference", "lower", "higher", "lowest", "expected"),
     [
         (LEARNT, 0.04, 1.0, 0.02, Verdict.CONFIRMED),
-        (LEARNT, 0.05, 1.0, 0.02, Verdict.NO_EFFECT),
+        (LEARNT, 0.05, 1.0, 0.02, Verdict.NOT_SHOWN),
         (LEARNT, 1.0, 0.04, 0.02, Verdict.OPPOSITE),
         (LEARNT, 0.2, 0.9, 0.05, Verdict.TOO_FEW),
         (NOT_ABOVE_RANDOM, 0.04, 1.0, 0.02, Verdict.NOT_LEARNT),
@@ -177,7 +177,7 @@ def test_a_table_is_judged_as_a_whole():
     bears = Learnt("road_runner", 11.5, 50.0, reference, 1 / 32, control, 1 / 56)
     low, alike, high = np.array([0.0, 1.0, 2.0]), np.array([105.0, 121.0, 135.0]), np.array([200.0, 210.0, 220.0])
     both = judge([(low, bears), (alike, bears)])
-    assert [each.verdict for each in both] == [Verdict.CONFIRMED, Verdict.NO_EFFECT]
+    assert [each.verdict for each in both] == [Verdict.CONFIRMED, Verdict.NOT_SHOWN]
     assert both[0].adjusted_lower == pytest.approx(2 / 56)
     assert both[0].share == pytest.approx((1 - 120) / (120 - 20))
     assert [each.verdict for each in judge([(low, bears), (high, bears)])] == [Verdict.CONFIRMED, Verdict.OPPOSITE]
@@ -187,7 +187,7 @@ def test_a_table_is_judged_as_a_whole():
     assert {each.verdict for each in three} == {Verdict.TOO_FEW}
     # A third comparison that has one run could show nothing, and takes nothing from the other two.
     two = judge([(low, bears), (np.array([0.0]), bears), (alike, bears)])
-    assert [each.verdict for each in two] == [Verdict.CONFIRMED, Verdict.TOO_FEW, Verdict.NO_EFFECT]
+    assert [each.verdict for each in two] == [Verdict.CONFIRMED, Verdict.TOO_FEW, Verdict.NOT_SHOWN]
     assert two[0].adjusted_lower == pytest.approx(2 / 56)
     nothing = Learnt("road_runner", 11.5, 500.0, reference, 1.0, control, 1 / 56)
     assert [each.verdict for each in judge([(low, nothing)])] == [Verdict.NOT_LEARNT]

@@ -60,7 +60,7 @@ def test_the_rows_worked_by_hand(two):
     assert table.table_rows(found) == [
         ("C7", "gamma-0.5", "road_runner", "3 v 5", "1,080", "50.0", "-1,030 (-1,500 to -600)", "0.036",
          "confirmed here"),
-        ("C8", "lr-x10", "road_runner", "3 v 5", "1,080", "1,017", "-63.3 (-700 to +600)", "0.411", "no effect here"),
+        ("C8", "lr-x10", "road_runner", "3 v 5", "1,080", "1,017", "-63.3 (-700 to +600)", "0.411", "not shown here"),
     ]  # fmt: skip
     assert table.learnt_rows(found) == [
         ("road_runner", "5 v 3", "11.5", "168", "1,080", "0.031", "30.0", "0.018", "yes", "0.00%")
@@ -79,7 +79,7 @@ def test_markdown_and_json_are_equal_bytes_for_equal_records_and_name_every_verd
     assert texts[0].count("\n| ") == 4 + 1 + 2 + 2 + 4 - 1  # four headings, less the one at the start; nine rows
     content = table.as_json(find(two, GROUP))
     assert json.loads(json.dumps(content)) == json.loads(json.dumps(content, allow_nan=False))
-    assert [row["verdict"] for row in content["comparisons"]] == ["confirmed here", "no effect here"]
+    assert [row["verdict"] for row in content["comparisons"]] == ["confirmed here", "not shown here"]
     assert content["comparisons"][0]["p_lower_holm"] == pytest.approx(2 / 56)
 
 
@@ -142,7 +142,7 @@ def test_what_is_not_finished_is_left_out_and_named(two):
     assert [len(row.runs) for row in found.rows] == [1, 3, 3]
     assert found.unfinished == ["gamma-0.9/road_runner-s1"]
     assert table.notes(found)[-1] == "Left out, not finished or without a score: gamma-0.9/road_runner-s1."
-    assert [str(row.judged.verdict) for row in found.rows] == ["too few seeds", "confirmed here", "no effect here"]
+    assert [str(row.judged.verdict) for row in found.rows] == ["too few seeds", "confirmed here", "not shown here"]
 
 
 def test_a_selection_is_a_table_of_its_own(two):

@@ -1,3 +1,6 @@
+import contextlib
+import gc
+
 import numpy as np
 import pytest
 import torch
@@ -311,6 +314,63 @@ def test_branches_run_every_body_in_order_on_a_cpu():
     log = []
     Branches(3, CPU).run(log.append)
     assert log == [0, 1, 2]
+
+
+def test_more_branches_than_streams_run_each_body_once_in_turn(monkeypatch):
+    """On a GPU 5 bodies on 2 streams: 0, 2, 4 on the first and 1, 3 on the second, each waiting for the fork once."""
+    log = []
+
+    class Stream:
+        def __init__(self, *_):
+            self.name = sum(entry[0] == "made" for entry in log)
+            log.append(("made", self.name))
+
+        def wait_event(self, event):
+            log.append((self.name, "waits"))
+
+        def record_event(self):
+            return "fork"
+
+        def wait_stream(self, other):
+            log.append(("joined", other.name))
+
+    trunk = Stream()
+    monkeypatch.setattr(launch, "BRANCH_STREAMS", 2)
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: trunk)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
+    branches = Branches(5, torch.device("cuda"))
+    del log[:]
+    branches.run(log.append)
+    assert log == [(1, "waits"), 0, 2, 4, (2, "waits"), 1, 3, ("joined", 1), ("joined", 2)]
+
+
+def test_two_populations_in_turns_share_no_stream():
+    """Of 32: a turn each, two captures each, and the branches."""
+    assert 2 * (1 + 2 + launch.BRANCH_STREAMS) <= 32
+
+
+def test_nothing_is_collected_during_a_capture():
+    freed = []
+
+    class Older:
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):
+            freed.append(True)
+
+    def garbage() -> None:
+        Older()
+
+    garbage()
+    with launch._no_collection():
+        assert freed == [True]  # what was garbage before is gone
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(ZeroDivisionError), launch._no_collection():
+        raise ZeroDivisionError
+    assert gc.isenabled()
 
 
 def test_an_upload_copies_what_is_there_now():

@@ -405,6 +405,17 @@ def test_replay_that_does_not_fit_is_refused_with_one_that_does(monkeypatch, tmp
     assert not (tmp_path / "run").exists()
 
 
+def test_a_gpu_keeps_room_for_what_lies_beside_the_replay(monkeypatch):
+    """20 members of the paper's size are 141.7 GB and 300 MB each, of 95 % of 154 GB; 19 fit."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (154e9, 154e9))
+    gpu = torch.device("cuda")
+    with pytest.raises(UserError, match=r"141\.7 GB") as error:
+        check_memory(NATURE.config.transitions_kept, 20, gpu)
+    suggested = int(str(error.value).split("--replay-capacity ")[1].split()[0])
+    assert suggested == (int(154e9 * 0.95) - 20 * 300_000_000) // (20 * TRANSITION_BYTES) < 1_000_000
+    check_memory(NATURE.config.transitions_kept, 19, gpu)
+
+
 def test_a_short_run_needs_no_more_than_it_fills(monkeypatch):
     """1M frames are 250,000 transitions, 1.8 GB."""
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2e9, total=64e9))

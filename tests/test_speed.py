@@ -418,6 +418,22 @@ def test_exactly_the_expected_benches_are_run(without, monkeypatch, capsys):
     assert sorted(collected) == sorted(names)
 
 
+def test_a_bench_that_fails_does_not_take_the_others_with_it(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bench-speed-failed-0.json").write_text("an earlier one")
+
+    def main(options, plugins):
+        Path(next(word for word in options if "json" in word).partition("=")[2]).write_text('{"benchmarks": [1]}')
+        return pytest.ExitCode.TESTS_FAILED
+
+    monkeypatch.setattr(pytest, "main", main)
+    setting = bench_speed.Setting(torch.device("cpu"), (1,), 2, True, True)
+    with pytest.raises(UserError, match=r"kept in .*bench-speed-failed-1\.json"):
+        cli.run_benches(setting, [])
+    assert (tmp_path / "bench-speed-failed-1.json").read_text() == '{"benchmarks": [1]}'
+    assert (tmp_path / "bench-speed-failed-0.json").read_text() == "an earlier one"
+
+
 def test_what_judges_a_measurement_needs_no_torch():
     code = "import sys; import benchmarks.speed.result, benchmarks.speed.drawings; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

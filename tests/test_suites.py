@@ -1,7 +1,9 @@
+import dataclasses
+
 import pytest
 from ale_py import roms
 
-from benchmarks.protocols import PROTOCOLS, suite_protocol
+from benchmarks.protocols import PROTOCOLS, protocols_table, suite_protocol
 from benchmarks.reference import human_and_random
 from benchmarks.suites import SUITES, game_named, suite_games
 from dqn_ref import config
@@ -103,3 +105,16 @@ def test_every_spelling_of_every_game_is_that_game():
 def test_a_slip_of_the_pen_is_told_what_was_meant():
     with pytest.raises(UserError, match="Did you mean breakout"):
         game_named("ALE/Brekout-v5")
+
+
+def test_the_table_of_protocols_names_all_and_all_that_they_differ_in():
+    (early,) = (line for line in protocols_table().splitlines() if line.startswith("| `early` |"))
+    assert early.endswith("| 100,000 | 25,000 | 2,000 | 1,000 | 10,000 | bfloat16 |")  # replay: all of its agent steps
+    assert protocols_table().count("\n| `") == len(config.PROTOCOLS)
+    shown = {"total_frames", "replay_capacity", "replay_start_agent_steps", "target_period_agent_steps",
+             "epsilon_span_agent_steps", "precision"}  # fmt: skip
+    said = {"iteration_frames", "evaluation_episodes", "evaluation_max_frames", "heldout_states", "progress_frames"}
+    for protocol in config.PROTOCOLS.values():
+        named = {field.name for field in dataclasses.fields(NATURE.config)}
+        differ = {name for name in named if getattr(protocol.config, name) != getattr(NATURE.config, name)}
+        assert differ <= shown | said

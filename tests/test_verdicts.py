@@ -15,7 +15,7 @@ from benchmarks.doctor.verdicts.diagnosis import confidence
 from benchmarks.doctor.verdicts.learning import early, frames_to_tell, learning
 from benchmarks.doctor.verdicts.log import METRICS, Series
 from benchmarks.doctor.verdicts.quantities import QUANTITIES
-from benchmarks.doctor.verdicts.report import lines
+from benchmarks.doctor.verdicts.report import brief, lines
 from benchmarks.doctor.verdicts.signs import VIEWS, Evidence, Sign
 
 done = np.arange(1, ROWS + 1) / ROWS
@@ -111,6 +111,11 @@ def test_what_is_diagnosed_can_be_told_to_a_program_and_to_a_reader(name):
     evidence = found.causes[0].evidence[0]
     for part in (name, f"{evidence.value:.4g}", f"frame {evidence.frame:,}", f"{evidence.bar.at:g}"):
         assert part in text
+    first = list(brief(found))
+    assert set(first) <= set(lines(found))
+    assert first[1].startswith("Verdict:")
+    assert sum(f". {each.cause.id} (" in line for each in found.causes for line in first) == len(found.causes)
+    assert first[-1] == f"Next experiment: {found.next_experiment}"
 
 
 @pytest.mark.parametrize("name", SHOWN)

@@ -47,8 +47,8 @@ def test_c3_costs_points_among_two_comparisons_and_not_among_all():
     two = [VARIANTS[name] for name in ("no-target-network", "article-replay-target")]
     alone = find(Store(ROOT / "results"), "early-v1-100k", [GAME], two)
     verdicts = {row.variant.name: row.judged.verdict for row in alone.rows}
-    assert verdicts == {"no-target-network": Verdict.CONFIRMED, "article-replay-target": Verdict.NO_EFFECT}
-    assert verdict("no-target-network") is Verdict.NO_EFFECT
+    assert verdicts == {"no-target-network": Verdict.CONFIRMED, "article-replay-target": Verdict.NOT_SHOWN}
+    assert verdict("no-target-network") is Verdict.NOT_SHOWN
 
 
 def test_c3_holds_on_the_second_game_too():
@@ -80,8 +80,8 @@ def test_the_articles_first_code_costs_points():
     "name",
     ["flat-mlp", "single-frame", "no-replay", "tiny-replay", "gamma-0.5", "lr-x10", "lr-div10", "unscaled-input"],
 )
-def test_no_effect_was_shown_of_these(name):
-    assert verdict(name) is Verdict.NO_EFFECT
+def test_of_these_no_effect_was_shown(name):
+    assert verdict(name) is Verdict.NOT_SHOWN
 
 
 def test_the_references_values_explain_nothing_and_those_of_two_faults_most():

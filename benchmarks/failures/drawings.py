@@ -41,7 +41,7 @@ COLUMNS = 3  # panels of learning curves side by side
 LOOK_OF = {
     Verdict.CONFIRMED: look(1),
     Verdict.OPPOSITE: look(2),
-    Verdict.NO_EFFECT: look(0),
+    Verdict.NOT_SHOWN: look(0),
     Verdict.NOT_LEARNT: look(3),
     Verdict.TOO_FEW: look(4),
     Verdict.NO_CONTROL: look(5),

@@ -39,7 +39,7 @@ class Verdict(StrEnum):
     """What a row of the table says."""
 
     CONFIRMED = "confirmed here"
-    NO_EFFECT = "no effect here"
+    NOT_SHOWN = "not shown here"
     OPPOSITE = "opposite"
     NOT_LEARNT = "reference had not learnt: no conclusion"
     TOO_FEW = "too few seeds"
@@ -282,4 +282,4 @@ def verdict(reference: Learnt, adjusted_lower: float, adjusted_higher: float, lo
         return Verdict.CONFIRMED
     if adjusted_higher < LEVEL:
         return Verdict.OPPOSITE
-    return Verdict.TOO_FEW if lowest_adjusted >= LEVEL else Verdict.NO_EFFECT
+    return Verdict.TOO_FEW if lowest_adjusted >= LEVEL else Verdict.NOT_SHOWN

@@ -108,7 +108,7 @@ def notes(found: Findings) -> list[str]:
         lines.append(
             f"p, Holm: adjusted for those of the {len(found.rows)} comparisons of this table that have runs enough to "
             f"show anything (Tarone 1990); p is 1 for the others. {Verdict.CONFIRMED!s}: below "
-            f"{LEVEL:g}; {Verdict.OPPOSITE!s}: the other side below {LEVEL:g}, adjusted alike; {Verdict.NO_EFFECT!s}: "
+            f"{LEVEL:g}; {Verdict.OPPOSITE!s}: the other side below {LEVEL:g}, adjusted alike; {Verdict.NOT_SHOWN!s}: "
             f"neither; {Verdict.TOO_FEW!s}: no scores of so few "
             "seeds could have reached that level in this table."
         )

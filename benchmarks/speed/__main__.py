@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import itertools
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -100,8 +102,15 @@ def run_benches(setting: Setting, expected: Sequence[str]) -> dict[str, dict[str
         if code == pytest.ExitCode.INTERRUPTED:
             raise KeyboardInterrupt
         if code:
-            raise UserError(f"A bench failed (pytest's exit code {int(code)}); its message is above.")
+            kept = f" What the others measured is kept in {keep(raw)}." if raw.exists() else ""
+            raise UserError(f"A bench failed (pytest's exit code {int(code)}); its message is above.{kept}")
         return results.benchmarks_of(json.loads(raw.read_text()), expected)
+
+
+def keep(raw: Path) -> Path:
+    """Move pytest's file ``raw`` out of its temporary folder into the working directory, over nothing."""
+    number = next(n for n in itertools.count() if not Path(f"bench-speed-failed-{n}.json").exists())
+    return Path(shutil.move(raw, f"bench-speed-failed-{number}.json")).resolve()
 
 
 def _version(package: str) -> str | None:

@@ -194,7 +194,10 @@ def markdown(stored: Mapping[str, Any]) -> str:
     """A stored measurement for a page: ratios, the split of a step, the forecast."""
     measured, device = stored["benchmarks"], stored["torch"]["device"]
     tables = [as_markdown(table) for table in (ratio_table(measured), split_table(measured, device))]
-    caption = f"Measured on {machine_words(stored['machine'])}, {stored['torch']['threads']} threads of PyTorch."
+    caption = (
+        f"Measured on {machine_words(stored['machine'])}, {stored['torch']['threads']} threads of PyTorch, "
+        f"source {stored['source']['commit'][:10]}."
+    )
     return "\n".join([*tables, " ".join([caption, *summary(measured)])]) + "\n"
 
 

@@ -161,10 +161,10 @@ def summary(looked: Sequence[Looked]) -> str:
 
 
 def markdown(looked: Sequence[Looked]) -> str:
-    """Matrix, table and rates."""
+    """Rates, table and matrix."""
     header, rows = matrix_rows(looked)
     matrix = table(header, rows) if rows else f"{NONE_HELD_OUT}\n"
-    return f"{matrix}\n{table(HEADER, fault_rows(looked), HEADER[:4])}\n{summary(looked)}"
+    return f"{summary(looked)}\n{table(HEADER, fault_rows(looked), HEADER[:4])}\n{matrix}"
 
 
 def as_json(looked: Sequence[Looked]) -> dict[str, Any]:

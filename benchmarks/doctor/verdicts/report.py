@@ -33,6 +33,17 @@ def lines(diagnosis: Diagnosis) -> Iterator[str]:
     yield from _not_looked_at(diagnosis)
 
 
+def brief(diagnosis: Diagnosis) -> Iterator[str]:
+    """What to read first: the verdict, the causes, the next experiment."""
+    report = list(lines(diagnosis))
+    causes = list(_causes(diagnosis))
+    yield from report[:2]
+    yield ""
+    yield from causes[: causes.index("")]
+    yield ""
+    yield f"Next experiment: {diagnosis.next_experiment}"
+
+
 def _causes(diagnosis: Diagnosis) -> Iterator[str]:
     if not diagnosis.causes:
         yield "Causes: none of those that the log can show."
