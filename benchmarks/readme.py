@@ -243,6 +243,7 @@ PARTS: dict[str, Callable[[Store], str]] = {
     "why-rise": answer.rise,
     "why-published": answer.published_early,
     "why-learning": answer.state_of_learning,
+    "why-control": answer.beside_the_control,
     "why-sparse": answer.sparseness,
     "why-claims": answer.claims,
     "why-untried": answer.untried,

@@ -62,6 +62,13 @@ def test_what_the_reference_has_above_random_play_is_shared_out_by_hand(measured
     assert "values explain none of the variance" in other
 
 
+def test_the_control_stands_beside_the_reference_in_a_table(measured):
+    assert rows_of(answer.beside_the_control(measured))[2:] == [
+        ["road_runner", "16k", "11.5", "30.0 (3 seeds, 20.0 to 40.0)", "1,080 (5 seeds, 700 to 1,500)", "2%"],
+        ["pong", "16k", "-20.7", "(no run)", "0.0 (2 seeds, 0.0 to 0.0)", ""],
+    ]
+
+
 def test_each_row_of_claims_has_its_score_its_evaluation_and_what_was_seen_inside(measured):
     found = rows_of(answer.claims(measured))
     assert found[2:4] == [
@@ -101,4 +108,4 @@ def test_values_explain_what_is_left_of_the_error(ratio, words):
 
 def test_without_a_run_it_says_how_to_make_one(store):
     assert "tox -e bench-failures" in answer.state_of_learning(store)
-    assert answer.sparseness(store) == answer.state_of_learning(store)
+    assert answer.sparseness(store) == answer.state_of_learning(store) == answer.beside_the_control(store)

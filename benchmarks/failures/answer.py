@@ -48,10 +48,10 @@ def state_of_learning(store: Store) -> str:
 def _state(found: Findings, each: Learnt) -> str:
     reference, control = found.of(REFERENCE, each.game), found.of(CONTROL, each.game)
     config, seen = reference[0].record.config, _inside(found, REFERENCE, each.game).medians
-    learns, unaware = "above" if each.holds else "not shown to be above", list[str]()
-    if control and each.scores.mean() > each.bar:  # else it has next to nothing above random play to share out
-        mean, idle = (_mean([run.score for run in runs]) - each.random for runs in (reference, control))
-        unaware = [f"So {idle / mean:.0%} of what it has above random play is there without knowing what scores."]
+    learns, share = "above" if each.holds else "not shown to be above", _unaware(found, each)
+    unaware = list[str]()
+    if share is not None:
+        unaware = [f"So {share:.0%} of what it has above random play is there without knowing what scores."]
     lines = [
         f"**{each.game}, {format_frames(config.total_frames)} frames ({found.group}).**",
         f"Random play scores {points(each.random)} (published), the reference {_scores(reference)} while it learns, "
@@ -64,6 +64,36 @@ def _state(found: Findings, each: Learnt) -> str:
         f"The target network was copied {copies(config):,} times.",
     ]
     return " ".join(lines) + "\n"
+
+
+def _unaware(found: Findings, each: Learnt) -> float | None:
+    """The control's share of what the reference has above random play; None where that is next to nothing."""
+    reference, control = found.of(REFERENCE, each.game), found.of(CONTROL, each.game)
+    if not control or each.scores.mean() <= each.bar:
+        return None
+    mean, idle = (_mean([run.score for run in runs]) - each.random for runs in (reference, control))
+    return idle / mean
+
+
+def beside_the_control(store: Store) -> str:
+    """What ``state_of_learning`` says of scores, as a table."""
+    header = (
+        "game", "frames", "random play", "the control", "the reference", "share of its gain that the control has too",
+    )  # fmt: skip
+    rows = list[tuple[str, ...]]()
+    for group in groups(store):
+        found = find(store, group)
+        for each in _dense(found):
+            reference, share = found.of(REFERENCE, each.game), _unaware(found, each)
+            rows.append((
+                each.game,
+                format_frames(reference[0].record.config.total_frames),
+                points(each.random),
+                _scores(found.of(CONTROL, each.game)),
+                _scores(reference),
+                "" if share is None else f"{share:.0%}",
+            ))  # fmt: skip
+    return table(header, rows) if rows else NO_RUNS
 
 
 def _scores(runs: Sequence[Run]) -> str:
