@@ -51,6 +51,8 @@ class Train:
     """auto takes CUDA where there is one."""
     threads: int | None = None
     """Threads of PyTorch on a CPU. Default: its own choice."""
+    graphs: bool = True
+    """On a GPU a step's work is launched as one graph; --no-graphs: operation by operation, slower, to find a fault."""
     out: Path | None = None
     """New folder for the record; of several runs, the folder of theirs. Default: runs/PROTOCOL-FRAMES/GAME-sSEED."""
     config: Annotated[DQNConfig, tyro.conf.arg(name="")] = field(default_factory=DQNConfig)
@@ -129,6 +131,7 @@ def train_command(arguments: Train) -> None:
             config,
             device_name=arguments.device,
             threads=arguments.threads,
+            graphs=arguments.graphs,
             report=report,
         )
     from dqn_ref.records import RunRecord

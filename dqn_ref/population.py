@@ -29,7 +29,7 @@ class Population:
         batch_size: transitions in an update of a member.
         reward_clip: rewards are stored clipped to plus and minus this; None: as they are.
         constant_reward: if given, it is stored in place of every reward.
-        capture: launch graphs; only where there is CUDA.
+        capture: launch graphs; by default where there is CUDA, and only there.
     """
 
     def __init__(

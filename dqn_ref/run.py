@@ -51,12 +51,14 @@ def run_population(
     *,
     device_name: str = "auto",
     threads: int | None = None,
+    graphs: bool = True,
     halves: int | None = None,
     report: Report = lambda progress: None,
 ) -> None:
     """Train ``members`` side by side, evaluate them, and record each in its folder.
 
     Args:
+        graphs: on a GPU, launch a step's work as one graph.
         halves: groups of members that take turns; by default two where CUDA has two streams a core to serve.
 
     Raises:
@@ -70,7 +72,7 @@ def run_population(
         records.check_new_folder(folder)
     device = select_device(device_name)
     check_memory(config.transitions_kept, len(members), device)
-    torch_state = prepare_torch(device, threads, config.precision)
+    torch_state = prepare_torch(device, threads, config.precision) | {"graphs": graphs and device.type == "cuda"}
     if halves is None:
         two_a_core = len(members) * config.streams_per_member >= 2 * (os.cpu_count() or 1)
         halves = 2 if device.type == "cuda" and two_a_core else 1
@@ -108,7 +110,8 @@ class _Group:
         self.streams = make_streams(config, [member.game for member in members])
         num_actions = self.streams.num_actions[:: config.streams_per_member].tolist()
         self.device = device
-        self.population = make_population(config, members, num_actions, device)
+        capture = bool(torch_state["graphs"])
+        self.population = make_population(config, members, num_actions, device, capture=capture)
         self.recorders = list[MemberRecorder]()
         self.held_out = False
         self.last_frames = 0

@@ -75,7 +75,12 @@ def networks_of(config: DQNConfig) -> MakeNetwork:
 
 
 def make_population(
-    config: DQNConfig, members: Sequence[Member], num_actions: Sequence[int], device: torch.device
+    config: DQNConfig,
+    members: Sequence[Member],
+    num_actions: Sequence[int],
+    device: torch.device,
+    *,
+    capture: bool | None = None,
 ) -> Population:
     """Members with fresh weights, and their empty replay, on ``device``."""
     agents = []
@@ -107,7 +112,12 @@ def make_population(
         repeat_first_frame=config.history_padding == "first_frame",
     )
     return Population(
-        agents, replay, config.batch_size, reward_clip=config.reward_clip, constant_reward=config.constant_reward
+        agents,
+        replay,
+        config.batch_size,
+        reward_clip=config.reward_clip,
+        constant_reward=config.constant_reward,
+        capture=capture,
     )
 
 

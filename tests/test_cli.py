@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dqn_ref.__main__ import main
-from dqn_ref.config import CI, NATURE
+from dqn_ref.config import CI, NATURE, UserError
 from dqn_ref.records import RunRecord
 
 TINY = [
@@ -173,3 +173,16 @@ def test_a_run_that_is_told_to_end_records_it(tmp_path, sent):
     assert record.status == "interrupted"
     assert 240 <= record.frames_done < 960_000
     assert record.run["ended"] is not None
+
+
+@pytest.mark.parametrize(("option", "graphs"), [([], True), (["--graphs"], True), (["--no-graphs"], False)])
+def test_graphs_can_be_switched_off(option, graphs, cli, monkeypatch):
+    given = {}
+
+    def stop(*_, **options):
+        given.update(options)
+        raise UserError("far enough")
+
+    monkeypatch.setattr("dqn_ref.run.run_population", stop)
+    assert cli("train", "--game", "breakout", *option)[0] == 2
+    assert given["graphs"] is graphs

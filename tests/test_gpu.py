@@ -9,6 +9,7 @@ import torch
 from dqn_ref.config import CI, NATURE, DQNConfig
 from dqn_ref.device import prepare_torch
 from dqn_ref.population import Population
+from dqn_ref.records import RunRecord
 from dqn_ref.replay import Batch, Replay
 from dqn_ref.run import run_population
 from dqn_ref.seeds import Member
@@ -28,16 +29,17 @@ def moved(batch: Batch, device: torch.device) -> Batch:
     return Batch(**{name: value.to(device) for name, value in vars(batch).items()})
 
 
-def test_equal_seeds_give_bitwise_equal_results(device, tmp_path, tiny_config):
+def test_equal_seeds_give_bitwise_equal_results_with_graphs_and_without(device, tmp_path, tiny_config):
     config = tiny_config(batch_size=32)
     members = [Member("breakout", 0), Member("pong", 1)]
 
-    def results(name: str) -> list[bytes]:
+    def results(name: str, graphs: bool = True) -> list[bytes]:
         folders = [tmp_path / name / member.game for member in members]
-        run_population(members, folders, CI, config, device_name=device.type)
+        run_population(members, folders, CI, config, device_name=device.type, graphs=graphs)
+        assert RunRecord.read(folders[0]).run["provenance"]["torch"]["graphs"] is graphs
         return [(f / file).read_bytes() for f in folders for file in ("episodes.csv", "weights.safetensors")]
 
-    assert results("first") == results("second")
+    assert results("first") == results("second") == results("plain", graphs=False)
 
 
 def test_an_update_equals_the_cpus_in_float32(device, new_learner, random_batch):

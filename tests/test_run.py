@@ -32,6 +32,10 @@ def run(folder, config, member: Member = BREAKOUT, **changes) -> RunRecord:
     return RunRecord.read(folder)
 
 
+def test_there_are_no_graphs_on_a_cpu(tmp_path):
+    assert run(tmp_path / "run", tiny()).run["provenance"]["torch"]["graphs"] is False
+
+
 def results(folder) -> tuple[bytes, bytes, list]:
     """All that a run's seed decides: episodes, weights, evaluation episodes."""
     evaluations = [evaluation["episodes"] for evaluation in RunRecord.read(folder).evaluations]
