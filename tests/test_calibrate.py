@@ -199,7 +199,7 @@ def test_taking_a_share_of_negative_scores_would_fail_an_unchanged_agent_and_the
     case = unlearnt(RESULTS)[1]
     rows = {row["bar"]: row for row in bars_table(case, 100, 0)}
     assert rows["share of every score"]["unchanged"] == 0
-    assert rows[OWN_BAR]["unchanged"] >= 20  # of 25
+    assert rows[OWN_BAR]["unchanged"] >= 17  # of 25: most
     assert rows[OWN_BAR]["at the margin"] <= 5
 
 
