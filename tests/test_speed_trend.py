@@ -100,7 +100,9 @@ def test_sizes_that_were_not_trained_are_left_out():
 def test_speeds_beside_peers_are_medians_of_the_rounds_and_their_ends():
     taken = measurements(MACHINE, "peers")
     assert [each.source for each in taken][:2] == ["9a58086535 with uncommitted changes", "34de9043e6"]
-    count = len(taken)
+    assert taken[-1].source == PEERS["source"]["commit"][:10]
+    count = len(list(MACHINE.glob("peers*.json")))
+    assert len(taken) == count
     figure = peers_trend(taken)
     drawn = panels(figure)
     names = [text.get_text() for text in figure.legends[0].get_texts()]
