@@ -144,8 +144,20 @@ def logs(draw) -> Log:
     return Log("any", "test", game, draw(st.integers(0, 10**12)), series, episodes, draw(given_settings))
 
 
+def of(name: str, *values: float, **facts: float) -> Log:
+    """A log of one metric, all at frame 0."""
+    return Log("any", "test", None, 0, {name: Series(np.zeros(len(values), np.int64), np.array(values))}, facts=facts)
+
+
+NO_PERIOD = {"target_period_agent_steps": 0.0, "update_period_agent_steps": 0.0, "replay_start_agent_steps": 0.0}
+
+
 @settings(fuzzed, max_examples=60)
 @given(log=logs())
+@example(log=of("frames_per_second", 1e196, 1e196, 1.0, 1.0, 1e-113, 1e-113))  # a ratio beyond all numbers
+@example(log=of("frames_per_second", 1e308, 1.7e308))  # a median, too
+@example(log=of("emulator_seconds", 1e308, 1.7e308))  # and a sum
+@example(log=of("epsilon", 1e308, -1.7e308, **NO_PERIOD))  # and a difference; periods of no length
 def test_any_numbers_at_all(log):
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)

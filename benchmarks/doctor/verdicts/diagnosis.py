@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from benchmarks.doctor.verdicts.causes import BY_ID, CAUSES, NOT_ENOUGH_FRAMES, UNSEEN, Cause
 from benchmarks.doctor.verdicts.learning import Learning, early, frames_to_tell, learning
 from benchmarks.doctor.verdicts.log import Log
@@ -162,6 +164,7 @@ def _evidence_json(evidence: Evidence) -> dict[str, Any]:
 # ---------------------------------------------------------------------- looking
 
 
+@np.errstate(all="ignore")  # a log may hold any numbers: what is beyond them all is infinite, and that is a finding
 def diagnose(log: Log) -> Diagnosis:
     """All causes that ``log`` shows, ranked. Raises nothing: what is missing is named."""
     returns = learning(log)

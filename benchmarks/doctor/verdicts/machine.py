@@ -38,18 +38,20 @@ class Machine:
 
 def machine(log: Log) -> Machine | None:
     """Speed and its parts as far as ``log`` has them; None if it has nothing of them."""
-    speed = slowdown = None
-    if "frames_per_second" in log.series:
-        values = log.series["frames_per_second"].after(log.learning_starts).finite().values
-        if len(values):
-            speed = float(np.median(values))
-        if len(values) >= 6 and (last := float(np.median(values[-(len(values) // 3) :]))) > 0:
-            slowdown = float(np.median(values[: len(values) // 3])) / last
-    sums = {
-        part: float(log.series[f"{part}_seconds"].after(log.learning_starts).finite().values.sum())
-        for part in PARTS
-        if f"{part}_seconds" in log.series
-    }
+
+    def seen(name: str) -> np.ndarray:
+        return log.series[name].after(log.learning_starts).finite().values if name in log.series else np.empty(0)
+
+    rates = seen("frames_per_second")
+    third = len(rates) // 3
+    speed = _number(np.median(rates)) if len(rates) else None
+    slowdown = _number(np.median(rates[:third]) / np.median(rates[-third:])) if third >= 2 else None
+    sums = {part: seen(f"{part}_seconds").sum() for part in PARTS if f"{part}_seconds" in log.series}
     total = sum(sums.values())
-    shares = {part: value / total for part, value in sums.items()} if total > 0 and np.isfinite(total) else {}
+    shares = {part: float(value / total) for part, value in sums.items()} if 0 < total < np.inf else {}
     return Machine(speed, slowdown, shares) if speed is not None or shares else None
+
+
+def _number(value: np.floating) -> float | None:
+    """None for what is beyond all numbers: a log may hold any."""
+    return float(value) if np.isfinite(value) else None

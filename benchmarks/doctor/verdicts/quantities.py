@@ -59,8 +59,7 @@ def combined(formula: Callable[..., Values], *names: str) -> Callable[[Log], Ser
 
     def make(log: Log) -> Series:
         frames, columns = aligned(log, *names)
-        with np.errstate(all="ignore"):
-            values = formula(*columns)
+        values = formula(*columns)
         return Series(frames, np.asarray(values, np.float64)).finite()
 
     return make
@@ -124,8 +123,7 @@ def _broken_rows(log: Log) -> Series:
 def _learnt(series: Series, updates: Series | None) -> NDArray[np.bool_]:
     """Rows of ``series`` in which there were updates since the row before; else those after its first number."""
     if updates is not None and np.array_equal(updates.frames, series.frames):
-        with np.errstate(invalid="ignore"):
-            return np.diff(updates.values, prepend=0.0) > 0
+        return np.diff(updates.values, prepend=0.0) > 0
     known = np.flatnonzero(np.isfinite(series.values))
     start = known[0] if len(known) else 0
     return np.arange(len(series.values)) >= start
@@ -187,7 +185,7 @@ def _copies(log: Log) -> Series:
     period = setting(log, "target_period_agent_steps")
     if not np.isnan(setting(log, "target_period_updates")):
         period = setting(log, "target_period_updates") * setting(log, "update_period_agent_steps")
-    return _at_end(log, learnt / period)
+    return _at_end(log, learnt / period) if period > 0 else NOTHING
 
 
 def _replay_episodes(log: Log) -> Series:

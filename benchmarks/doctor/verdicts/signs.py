@@ -86,8 +86,7 @@ def _spike(series: Series) -> Reading | None:
     for place in range(len(values)):
         start = min(max(0, place - 2), len(values) - 5)
         around = float(np.median(np.delete(values[start : start + 5], place - start)))
-        with np.errstate(all="ignore"):  # a ratio beyond all numbers is infinite, and that is a spike
-            ratio = float(values[place] / around) if around > 0 else 0.0
+        ratio = float(values[place] / around) if around > 0 else 0.0  # beyond all numbers: a spike, too
         if around > 0 and (best is None or ratio > best[0]):
             best = ratio, int(series.frames[parts[place][-1]])
     return best
