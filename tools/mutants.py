@@ -24,7 +24,7 @@ from dqn_ref.provenance import machine, source_revision
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = (
     "learner", "replay", "agent", "population", "optimizer", "network", "alternatives", "evaluate", "train", "atari",
-    "pixels", "run",
+    "pixels", "run", "one_pass",
 )  # fmt: skip
 
 
@@ -78,6 +78,14 @@ MUTANTS = (
            "dqn_ref/train.py", "learning_rate=config.learning_rate", "learning_rate=100 * config.learning_rate"),
     Mutant("floor-outside-root", "RMSProp's floor is added outside the root",
            "dqn_ref/optimizer.py", "if self.floor_outside_root:", "if not self.floor_outside_root:"),
+    Mutant("floor-outside-loop", "and so in the compiled loop of a CPU", "dqn_ref/one_pass.py",
+           "floor if floor_outside_root else np.sqrt(variance + floor)", "floor"),
+    Mutant("mean-square-stale", "the compiled loop divides by the mean square of the update before",
+           "dqn_ref/one_pass.py", "variance = mean_square[i] - mean[i] * mean[i]",
+           "variance = (mean_square[i] - new_square * d * d) / (1 - new_square) - mean[i] * mean[i]"),
+    Mutant("frames-swapped", "the compiled interleaving of frames swaps the two newest",
+           "dqn_ref/one_pass.py", "pixels[row, i, 3] = fourth[i]",
+           "pixels[row, i, 2], pixels[row, i, 3] = fourth[i], third[i]"),
     Mutant("learns-every-step", "four times the updates",
            "dqn_ref/train.py", "step % config.update_period_agent_steps == 0", "True"),
     Mutant("learns-in-warm-up", "learning starts before replay is filled",
