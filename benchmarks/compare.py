@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.curves import Curves
-from benchmarks.markdown import escaped
+from benchmarks.markdown import escaped, table
 from benchmarks.permutation import Test, permutation_test
 from benchmarks.report import format_interval
 from benchmarks.statistics import (
@@ -189,17 +189,11 @@ def aggregate_rows(found: Comparison) -> list[tuple[str, ...]]:
 def markdown(found: Comparison) -> str:
     """The comparison as a page: verdict, aggregates, games, notes. Names of foreign files are escaped."""
     lines = [escaped(verdict(found)), ""]
-    for header, rows in (
-        (("aggregate", found.first.name, found.second.name), aggregate_rows(found)),
-        (HEADER, game_rows(found)),
-    ):
-        lines += [_row(header), "|---|" + "---:|" * (len(header) - 1), *map(_row, rows), ""]
+    sides = ("aggregate", found.first.name, found.second.name)
+    for header, rows in ((sides, aggregate_rows(found)), (HEADER, game_rows(found))):
+        lines.append(table([*map(escaped, header)], [[*map(escaped, row)] for row in rows]))
     lines += [f"- {escaped(note)}" for note in notes(found)]
     return "\n".join(lines) + "\n"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(escaped(cell) for cell in cells) + " |"
 
 
 def as_json(found: Comparison) -> dict[str, Any]:

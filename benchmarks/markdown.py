@@ -18,4 +18,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], words: Collectio
     """A table, its last line ended. ``words``: the columns that hold no numbers; by default the first alone."""
     left = {header[0]} if words is None else words
     rule = "|".join("---" if name in left else "---:" for name in header)
-    return "".join([f"| {' | '.join(header)} |\n", f"|{rule}|\n", *(f"| {' | '.join(row)} |\n" for row in rows)])
+    return "".join([_row(header), f"|{rule}|\n", *map(_row, rows)])
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"|{''.join(f' {cell} |' if cell else ' |' for cell in cells)}\n"

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.markdown import table
 from benchmarks.reference import human_and_random
 from dqn_ref.config import NATURE
 from dqn_ref.provenance import machine, source_revision
@@ -114,16 +115,16 @@ def markdown(record: dict[str, Any]) -> str:
     """A stored record as a table, and what it shows."""
     played = {(each["game"], each["policy"]): Played(**each) for each in record["played"]}
     games = list(dict.fromkeys(game for game, _ in played))
-    lines = ["| game | published | " + " | ".join(POLICIES.values()) + " |", "|---|---:|" + "---:|" * len(POLICIES)]
+    rows = []
     for game in games:
         cells = [f"{human_and_random()[game].random:,.1f}"]
         for policy in POLICIES:
             each = played[game, policy]
             deviation = each.deviation(played[game, "random"])
             cells.append(f"{each.mean:,.1f} ± {each.standard_error:,.1f} ({deviation:+.1f})")
-        lines.append(f"| {game} | " + " | ".join(cells) + " |")
-    lines += [
-        "",
+        rows.append((game, *cells))
+    lines = [
+        table(("game", "published", *POLICIES.values()), rows),
         "Mean raw return ± its standard error; in brackets the distance from the published score in standard errors of "
         f"the difference, taking the published one for a mean of {PUBLISHED_EPISODES} episodes as spread as ours. "
         f"{record['episodes']} episodes each; the untrained networks are {UNTRAINED_SEEDS}, and their error is the one "

@@ -27,6 +27,7 @@ from benchmarks.gates.calibration_drawing import draw_calibration
 from benchmarks.gates.speed_samples import Measurement
 from benchmarks.gates.speed_study import CalibrateSpeed
 from benchmarks.gates.speed_study import markdown as speed_study
+from benchmarks.markdown import table
 from benchmarks.plots import draw_all, draw_comparison
 from benchmarks.protocols import protocols_table
 from benchmarks.random_play import markdown as random_play_markdown
@@ -188,13 +189,15 @@ def _speed_gate(store: Store) -> str:
 
 def mutants_table(stored: Mapping[str, Any]) -> str:
     """What tools/mutants.py found, as Markdown."""
-    lines = ["| mutant | what is broken | first noticed by | after, s |", "|---|---|---|---:|"]
+    words = ("mutant", "what is broken", "first noticed by")
+    rows = []
     for row in stored["mutants"]:
         by = f"`{row['caught_by']}`" if row["caught_by"] else "**nothing**"
-        lines.append(f"| {row['name']} | {row['what']} | {by} | {row['seconds']:.0f} |")
+        rows.append((row["name"], row["what"], by, f"{row['seconds']:.0f}"))
     source = stored["source"]
-    words = f"{str(source['commit'])[:10]}{', with uncommitted changes' if source['dirty'] else ''}"
-    return "\n".join([*lines, "", f"On {machine_words(stored['machine'])}, source {words}."]) + "\n"
+    dirty = ", with uncommitted changes" if source["dirty"] else ""
+    origin = f"On {machine_words(stored['machine'])}, source {str(source['commit'])[:10]}{dirty}."
+    return f"{table((*words, 'after, s'), rows, words)}\n{origin}\n"
 
 
 def _mutants(store: Store) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.costs import Costs, format_seconds
+from benchmarks.markdown import table as markdown_table
 from benchmarks.reference import human_and_random
 from benchmarks.runner import Matrix
 from benchmarks.scores import ScoreMatrix
@@ -80,11 +81,10 @@ def format_interval(interval: Interval) -> str:
 
 def markdown(report: ScoreReport) -> str:
     """The report as Markdown, for the README."""
-    lines = ["| " + " | ".join(HEADER) + " |", "|---|" + "---:|" * (len(HEADER) - 1)]
-    lines += ["| " + " | ".join(row) + " |" for row in report.rows]
+    rows = [*report.rows]
     for name, interval in (report.aggregates or {}).items():
-        lines.append(f"| **{name}** | | | | | **{format_interval(interval)}** |")
-    return "\n".join([*lines, "", *report.notes]) + "\n"
+        rows.append((f"**{name}**", "", "", "", "", f"**{format_interval(interval)}**"))
+    return "\n".join([markdown_table(HEADER, rows), *report.notes]) + "\n"
 
 
 # ---------------------------------------------------------------------- plain words

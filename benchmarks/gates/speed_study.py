@@ -43,6 +43,7 @@ from benchmarks.gates.speed_samples import (
     source_words,
 )
 from benchmarks.gates.verdict import Verdict
+from benchmarks.markdown import table
 from benchmarks.store import Store
 from dqn_ref.config import UserError
 from dqn_ref.provenance import SOURCE, machine, machine_words, source_revision
@@ -282,14 +283,14 @@ def report(measured: Measurement, gate_rounds: int, resamples: int) -> list[Rate
 
 def markdown(measured: Measurement, gate_rounds: int, resamples: int) -> str:
     """The report as a table, with what it was measured on."""
-    lines = ["| gates | of them | fail | inconclusive | pass | fail, 95 % interval |", "|---|---:|---:|---:|---:|---:|"]
+    rows = []
     for each in report(measured, gate_rounds, resamples):
         low, high = each.interval(Verdict.FAIL)
-        said = " | ".join(f"{each.said.get(v, 0)}" for v in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS))
-        lines.append(f"| {each.what} | {each.gates} | {said} | {low:.1%} to {high:.1%} |")
+        said = [f"{each.said.get(v, 0)}" for v in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)]
+        rows.append((each.what, f"{each.gates}", *said, f"{low:.1%} to {high:.1%}"))
     sessions = measured.content["sessions"]
-    lines += [
-        "",
+    lines = [
+        table(("gates", "of them", "fail", "inconclusive", "pass", "fail, 95 % interval"), rows),
         f"{sum(len(session['rounds']) for session in sessions)} rounds in {len(sessions)} session(s) on "
         f"{machine_words(measured.content['machine'])}, "
         f"{' and '.join(dict.fromkeys(source_words(session['source']) for session in sessions))}, "

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.etree import ElementTree
 
-from benchmarks.markdown import escaped
+from benchmarks.markdown import escaped, table
 
 SCHEMA = 1
 
@@ -115,9 +115,9 @@ def as_markdown(result: GateResult) -> str:
     sign = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.INCONCLUSIVE: "❔", Verdict.ERROR: "⚠️"}[result.verdict]
     lines = [f"### {sign} {result.gate} gate: {result.verdict.value}", "", escaped(result.headline), ""]
     if result.checks:
-        lines += ["| check | answer | why |", "|---|---|---|"]
-        lines += [f"| {escaped(c.name)} | {c.verdict.value} | {escaped(c.words)} |" for c in result.checks]
-        lines.append("")
+        header = ("check", "answer", "why")
+        rows = [(escaped(check.name), check.verdict.value, escaped(check.words)) for check in result.checks]
+        lines.append(table(header, rows, words=header))
     return "\n".join([*lines, *(f"- {escaped(note)}" for note in result.notes)]).rstrip() + "\n"
 
 

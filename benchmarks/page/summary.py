@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.markdown import escaped
+from benchmarks.markdown import escaped, table
 from benchmarks.page.content import Content
 from benchmarks.page.page import SYMBOLS
-from benchmarks.report import format_interval
+from benchmarks.report import HEADER, format_interval
 from dqn_ref.config import format_frames
 
 SUMMARY_MARK = "<!-- dqn-ref report -->"  # how the store knows an earlier summary
@@ -22,20 +22,20 @@ def summary(content: Content) -> str:
         lines += ["", f"**{symbol} {escaped(gate.gate)} gate: {gate.verdict.value}.** {escaped(gate.headline)}", ""]
         lines += [f"- {check.verdict.value}: {escaped(check.name)}: {escaped(check.words)}" for check in gate.checks]
     if content.aggregates:
-        lines += ["", "| aggregate | value [95 % interval] |", "|---|---:|"]
-        lines += [f"| {name} | {format_interval(interval)} |" for name, interval in content.aggregates.items()]
+        values = {name: format_interval(interval) for name, interval in content.aggregates.items()}
         if content.predicted is not None:
-            lines.append(f"| predicted median over 57 games | {content.predicted:.3f} |")
-    lines += ["", f"<details><summary>{len(content.games)} games</summary>", ""]
-    lines += ["| game | seeds | score | random | human | human-normalised |", "|---|---:|---:|---:|---:|---:|"]
+            values["predicted median over 57 games"] = f"{content.predicted:.3f}"
+        lines += ["", table(("aggregate", "value [95 % interval]"), values.items()).rstrip()]
+    rows = []
     for game in content.games:
         mean = "-" if game.mean is None else f"{game.mean:,.1f}"
         sd = "" if game.sd is None else f" ± {game.sd:,.1f}"
         normalised = "-" if game.normalised is None else f"{game.normalised:.3f}"
-        lines.append(
-            f"| {game.name} | {len(game.scores)} | {mean}{sd} | {game.random:,.1f} | {game.human:,.1f} | {normalised} |"
+        rows.append(
+            (game.name, f"{len(game.scores)}", f"{mean}{sd}", f"{game.random:,.1f}", f"{game.human:,.1f}", normalised)
         )
-    return "\n".join([*lines, "", "</details>", "", _origin(content)]) + "\n"
+    lines += ["", f"<details><summary>{len(content.games)} games</summary>", "", table(HEADER, rows)]
+    return "\n".join([*lines, "</details>", "", _origin(content)]) + "\n"
 
 
 def _headline(content: Content) -> str:

@@ -16,6 +16,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.markdown import table
 from dqn_ref.config import NATURE, TRANSITION_BYTES
 from dqn_ref.one_pass import by_operations
 from dqn_ref.population import Population
@@ -138,9 +139,8 @@ def estimate(counted: Counted) -> Estimate:
 
 
 def markdown(counts: Sequence[Counted]) -> str:
-    """The counts and the estimates as two tables."""
+    """The counts and the estimates as a table."""
     columns = [f"{counted.members} member{'s' if counted.members > 1 else ''}" for counted in counts]
-    lines = [f"| counted, float32 | {' | '.join(columns)} |", "|---|" + "---:|" * len(counts)]
     rows: list[tuple[str, Callable[[Counted], str]]] = [
         ("operations of an update", lambda c: f"{c.update_operations:,}"),
         ("GFLOP of an update", lambda c: f"{c.update_flop / 1e9:.2f}"),
@@ -151,8 +151,7 @@ def markdown(counts: Sequence[Counted]) -> str:
         ("*estimate:* training frames/s", lambda c: f"{estimate(c).frames_per_second:,.0f}"),
         ("*estimate:* training over playing", lambda c: f"{estimate(c).share_of_playing:.2f}"),
     ]
-    lines += [f"| {name} | " + " | ".join(cell(c) for c in counts) + " |" for name, cell in rows]
-    return "\n".join(lines) + "\n"
+    return table(("counted, float32", *columns), [(name, *map(cell, counts)) for name, cell in rows])
 
 
 def main() -> None:

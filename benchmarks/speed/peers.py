@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.markdown import table
 from benchmarks.speed.contestants.span import Settings, as_argument
 from benchmarks.store import Store
 from dqn_ref.config import UserError
@@ -157,23 +158,20 @@ def time_split(answers: Sequence[dict[str, Any]], steps: int) -> dict[str, float
 def markdown(result: dict[str, Any]) -> str:
     """A stored comparison as Markdown."""
     ratios = result["ratios"]
-    head = "".join(f" {name} : it |" for name in ratios)
-    lines = [
-        f"| agent steps/s while learning | median | lowest | highest |{head}",
-        "|---|---:|---:|---:|" + "---:|" * len(ratios),
-    ]
+    header = ("agent steps/s while learning", "median", "lowest", "highest", *(f"{name} : it" for name in ratios))
+    rows = []
     for name, speeds in result["agent_steps_per_second"].items():
-        row = f"| {name} | {median(speeds):.1f} | {min(speeds):.1f} | {max(speeds):.1f} |"
+        row = [name, *(f"{each(speeds):.1f}" for each in (median, min, max))]
         for each in ratios.values():
             it = each.get(name)
-            row += f" **{it['median']:.2f}** ({it['lowest']:.2f} to {it['highest']:.2f}) |" if it else " |"
-        lines.append(row)
+            row.append(f"**{it['median']:.2f}** ({it['lowest']:.2f} to {it['highest']:.2f})" if it else "")
+        rows.append(row)
     where, versions, source = result["machine"], result["versions"], result["source"]
     first = next(iter(versions.values()))
     libraries = [f"torch {first['torch']}"]
     libraries += [f"{name} {found[name]}" for name, found in versions.items() if name in found]
-    lines += [
-        "",
+    lines = [
+        table(header, rows),
         f"Ratios round by round: median (lowest to highest). Measured on {machine_words(where)}, "
         f"{result['threads']} threads, {result['rounds']} x {result['agent_steps_per_measurement']:,} agent steps "
         f"in turn; {', '.join(libraries)}. Fastest peer: {result['best_peer']}. Source {source['commit'][:10]}"
