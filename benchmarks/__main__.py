@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,11 @@ def main(arguments: list[str] | None = None) -> int:
         raise
     except UserError as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {error}", style="red", markup=False)
+        return mistake
+    except Exception:
+        if mistake == 2:
+            raise
+        traceback.print_exc()  # Python would leave with 1, which of a gate means that something was lost
         return mistake
     except KeyboardInterrupt:
         print("Interrupted. Finished runs are kept; the same command makes the rest.", file=sys.stderr)

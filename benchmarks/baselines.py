@@ -125,7 +125,7 @@ def _short(error: UserError, folder: Path) -> str:
 
 
 def _standing(name: str) -> str:
-    return "candidate" if name.endswith(".candidate") else "former" if ".until-" in name else "current"
+    return "former" if ".until-" in name else "candidate" if name.endswith(".candidate") else "current"
 
 
 def seed_rows(baseline: Baseline) -> list[tuple[str, ...]]:

@@ -14,13 +14,14 @@ from statistics import fmean
 import psutil
 
 from benchmarks.scores import protocol_evaluation
-from dqn_ref.config import GPU_MEMBER_BYTES, TRANSITION_BYTES, DQNConfig, UserError
+from dqn_ref.config import CI, GPU_MEMBER_BYTES, TRANSITION_BYTES, DQNConfig, UserError
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
 
 # An evaluation episode in agent steps. Random play of Atari-10 takes 330 (qbert) to 2,500
 # (name_this_game), 1,200 on average; trained agents live longer.
 EVALUATION_EPISODE_STEPS = 1_500
+SMALLEST_UPDATE = 1 / 8  # of the reference's, however few transitions are in it: starting its kernels costs too
 PROCESS_BYTES = 1_000_000_000  # of a run's process beside its replay
 MEASURED_GAMES = ("amidar", "riverraid")
 
@@ -36,13 +37,20 @@ class Costs:
     at_once: int
 
     def job_seconds(self, config: DQNConfig) -> float:
-        """Seconds of one run with ``config``: the formula behind every forecast. Two networks are evaluated."""
-        warm_up = config.replay_start_agent_steps
+        """Seconds of one run with ``config``: the formula behind every forecast. Two networks are evaluated.
+
+        An agent step in which the network acts costs as much as one of evaluation; what a learning step of the
+        measured protocol takes beyond that is its share of an update. An update of another network is priced as the
+        reference's, which is more than it costs; one of a smaller batch in proportion.
+        """
+        acting, warm_up = self.evaluation_step, config.replay_start_agent_steps
+        update = max(0.0, self.learning_step - acting) * CI.config.update_period_agent_steps
+        update *= max(SMALLEST_UPDATE, config.batch_size / CI.config.batch_size)
         return (
             self.startup
             + warm_up * self.warm_up_step
-            + (config.total_agent_steps - warm_up) * self.learning_step
-            + 2 * config.evaluation_episodes * EVALUATION_EPISODE_STEPS * self.evaluation_step
+            + (config.total_agent_steps - warm_up) * (acting + update / config.update_period_agent_steps)
+            + 2 * config.evaluation_episodes * EVALUATION_EPISODE_STEPS * acting
         )
 
     def suite_seconds(self, config: DQNConfig, num_jobs: int, at_once: int) -> float:
@@ -92,7 +100,7 @@ def measure(device: str, at_once: int, threads: int, options: Mapping[str, str] 
             jobs: list[tuple[tuple[str, ...], range, Path]] = [(MEASURED_GAMES, seeds, group)]
             folders = [group / Member(game, seed).name for seed in seeds for game in MEASURED_GAMES]
         else:
-            folders = [group / str(number) for number in range(min(at_once, 4))]
+            folders = [group / str(number) for number in range(at_once)]
             jobs = [((MEASURED_GAMES[k % 2],), range(1), folder) for k, folder in enumerate(folders)]
         processes = list[subprocess.Popen[bytes]]()
         try:

@@ -44,7 +44,7 @@ from benchmarks.store import Store
 from benchmarks.suites import suite_games
 from dqn_ref.config import UserError
 from dqn_ref.lint import rules_table
-from dqn_ref.provenance import machine_words
+from dqn_ref.provenance import machine_words, source_words
 from dqn_ref.records import RunRecord
 
 PAGES = (
@@ -174,7 +174,7 @@ def _time(store: Store) -> str:
     where, source = runs[0]["provenance"]["machine"], runs[0]["provenance"]["source"]
     return (
         f"These {len(runs)} runs took {format_seconds(seconds)} on {machine_words(where)} "
-        f"(source {source['commit'][:10]}); a run's start-up, to its first step, took "
+        f"(source {source_words(source)}); a run's start-up, to its first step, took "
         f"{format_seconds(median(float(run['startup_seconds']) for run in runs))} (median).\n"
     )
 
@@ -194,9 +194,7 @@ def mutants_table(stored: Mapping[str, Any]) -> str:
     for row in stored["mutants"]:
         by = f"`{row['caught_by']}`" if row["caught_by"] else "**nothing**"
         rows.append((row["name"], row["what"], by, f"{row['seconds']:.0f}"))
-    source = stored["source"]
-    dirty = ", with uncommitted changes" if source["dirty"] else ""
-    origin = f"On {machine_words(stored['machine'])}, source {str(source['commit'])[:10]}{dirty}."
+    origin = f"On {machine_words(stored['machine'])}, source {source_words(stored['source'])}."
     return f"{table((*words, 'after, s'), rows, words)}\n{origin}\n"
 
 

@@ -283,9 +283,9 @@ def _keep_older(path: Path) -> None:
     """Rename what is at ``path``, if anything, to NAME.until-TIME beside it."""
     if not path.exists():
         return
-    kept, number = path.with_name(f"{path.stem}.until-{now().replace(':', '')}{path.suffix}"), 2
-    while kept.exists():
-        kept, number = kept.with_name(f"{kept.stem.split('_')[0]}_{number}{path.suffix}"), number + 1
+    name, number = f"{path.stem}.until-{now().replace(':', '')}", 1
+    while (kept := path.with_name(f"{name}{f'_{number}' if number > 1 else ''}{path.suffix}")).exists():
+        number += 1
     path.rename(kept)
 
 

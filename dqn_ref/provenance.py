@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import platform
 import shlex
 import subprocess
@@ -56,6 +57,11 @@ def machine_words(machine: Mapping[str, Any]) -> str:
     return f"{machine['cores']} cores of {machine['cpu']}{vector}"
 
 
+def source_words(source: Mapping[str, Any]) -> str:
+    """For a caption, e.g. ``0123456789 with uncommitted changes``; ``unknown`` where there was no git."""
+    return f"{(source['commit'] or 'unknown')[:10]}{' with uncommitted changes' if source['dirty'] else ''}"
+
+
 def _orig_arguments() -> list[str]:
     return sys.orig_argv[1:]
 
@@ -68,8 +74,11 @@ def _version(package: str) -> str | None:
 
 
 def _git(*arguments: str) -> str:
+    # Inside a hook these point at the repository that the hook belongs to.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "-C", str(SOURCE), *arguments]
     try:
-        done = subprocess.run(["git", "-C", str(SOURCE), *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     except OSError:  # no git on this machine
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -149,5 +149,5 @@ class MemberRecorder:
         if self._closed:
             return
         self._closed = True
+        self.writer.close(status, self.frames_done, error)  # first: the events may break off at a full disk
         self._events.close()
-        self.writer.close(status, self.frames_done, error)

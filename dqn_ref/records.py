@@ -155,7 +155,7 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text())
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}. A run folder holds run.json.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is broken ({error}). Move the run's folder away and run it again.") from None
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != SCHEMA:
@@ -209,6 +209,8 @@ class RunRecord:
             fields = {field.name for field in dataclasses.fields(DQNConfig)}
             if wrong := (set(run["config"]) ^ fields) - (ADDED_FIELDS - set(run["config"])):
                 raise ValueError(f"config fields {sorted(wrong)} are missing or unknown")
+            if not isinstance(run["protocol"]["overrides"], dict):
+                raise TypeError(f"protocol.overrides is {run['protocol']['overrides']!r}, expected an object")
             record = cls(
                 folder=folder,
                 member=Member(str(run["member"]["game"]), int(run["member"]["seed"])),
@@ -221,7 +223,7 @@ class RunRecord:
                 run=run,
                 evaluations=evaluations,
             )
-        except (KeyError, TypeError, ValueError, UserError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, UserError) as error:
             raise UserError(
                 f"{folder / 'run.json'} is broken: {type(error).__name__} {error}. Move the folder away and run again."
             ) from None

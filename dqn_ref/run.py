@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -81,7 +82,8 @@ def run_population(
     try:
         for first in range(halves):
             own = list(zip(members, folders, strict=True))[first::halves]
-            groups.append(_Group(own, protocol, config, device, torch_state))
+            groups.append(_Group([member for member, _ in own], config, device, bool(torch_state["graphs"])))
+            groups[-1].record(own, protocol, config, torch_state)  # a second step: what is begun gets closed
         _train_measured(config, groups, report)
         for group in groups:
             for recorder in group.recorders:
@@ -98,25 +100,25 @@ def run_population(
 class _Group:
     """Members that step together, what they play on, and their records."""
 
-    def __init__(
-        self,
-        runs: Sequence[tuple[Member, Path]],
-        protocol: Protocol,
-        config: DQNConfig,
-        device: torch.device,
-        torch_state: dict[str, Any],
-    ) -> None:
-        members = [member for member, _ in runs]
+    def __init__(self, members: Sequence[Member], config: DQNConfig, device: torch.device, capture: bool) -> None:
         self.streams = make_streams(config, [member.game for member in members])
         num_actions = self.streams.num_actions[:: config.streams_per_member].tolist()
         self.device = device
-        capture = bool(torch_state["graphs"])
         self.population = make_population(config, members, num_actions, device, capture=capture)
         self.recorders = list[MemberRecorder]()
         self.held_out = False
         self.last_frames = 0
         self.last_time = time.perf_counter()
         self.last_seconds = dict[str, float]()
+
+    def record(
+        self,
+        runs: Sequence[tuple[Member, Path]],
+        protocol: Protocol,
+        config: DQNConfig,
+        torch_state: dict[str, Any],
+    ) -> None:
+        """Begin the members' records."""
         for number, (member, folder) in enumerate(runs):
             description = _description(member, protocol, config, torch_state)
             self.recorders.append(
@@ -200,6 +202,8 @@ def _description(member: Member, protocol: Protocol, config: DQNConfig, torch_st
 
 
 def _close_all(groups: Sequence[_Group], status: str, error: str | None) -> None:
-    for group in groups:
-        for recorder in group.recorders:
+    for recorder in [recorder for group in groups for recorder in group.recorders]:
+        try:
             recorder.close(status, error)
+        except OSError as wrong:  # the others' records are still to be closed, and the first error is the one to tell
+            print(f"{recorder.writer.folder}: the record was not closed: {wrong}", file=sys.stderr)

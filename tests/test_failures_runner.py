@@ -15,7 +15,7 @@ from benchmarks.costs import Costs
 from benchmarks.engines import local
 from benchmarks.failures.effects import deciding_reference_seeds
 from benchmarks.failures.matrix import SMALL, WHOLE, FailureMatrix
-from benchmarks.failures.prices import Prices, formula_seconds, made_seconds
+from benchmarks.failures.prices import Prices, made_seconds
 from benchmarks.failures.runner import VariantJob, plan_jobs, run_failures
 from benchmarks.failures.variants import VARIANTS
 from benchmarks.store import Store
@@ -236,12 +236,12 @@ COSTS = Costs(startup=2.0, warm_up_step=0.001, learning_step=0.010, evaluation_s
 def test_the_price_of_a_run_worked_by_hand():
     """ci: 4,000 agent steps, 500 of them warm-up; an update costs 4 x 8 ms; two networks play 4 x 1,500 steps."""
     evaluation = 2 * 4 * 1_500 * 0.002
-    assert formula_seconds(COSTS, CI.config) == pytest.approx(2 + 0.5 + 3_500 * (0.002 + 0.032 / 4) + evaluation)
+    assert COSTS.job_seconds(CI.config) == pytest.approx(2 + 0.5 + 3_500 * (0.002 + 0.032 / 4) + evaluation)
     rarely = VARIANTS["article-replay-target"].changes["update_period_agent_steps"]
     config = dataclasses.replace(CI.config, update_period_agent_steps=rarely)
-    assert formula_seconds(COSTS, config) == pytest.approx(2 + 0.5 + 3_500 * (0.002 + 0.032 / 100) + evaluation)
+    assert COSTS.job_seconds(config) == pytest.approx(2 + 0.5 + 3_500 * (0.002 + 0.032 / 100) + evaluation)
     single = dataclasses.replace(CI.config, batch_size=1, update_period_agent_steps=1)
-    assert formula_seconds(COSTS, single) == pytest.approx(2 + 0.5 + 3_500 * (0.002 + 0.032 / 8) + evaluation)
+    assert COSTS.job_seconds(single) == pytest.approx(2 + 0.5 + 3_500 * (0.002 + 0.032 / 8) + evaluation)
 
 
 def test_finished_runs_price_their_variant(store):
@@ -253,8 +253,8 @@ def test_finished_runs_price_their_variant(store):
     places = matrix.places(store)
     prices = Prices(COSTS, made_seconds(places))
     assert prices.seconds(matrix, VARIANTS["gamma-0.5"]) == 60
-    assert prices.seconds(matrix, VARIANTS["reference"]) == formula_seconds(COSTS, CI.config)
-    assert prices.left(matrix, places, 2) == pytest.approx(7 * formula_seconds(COSTS, CI.config) / 2)
+    assert prices.seconds(matrix, VARIANTS["reference"]) == COSTS.job_seconds(CI.config)
+    assert prices.left(matrix, places, 2) == pytest.approx(7 * COSTS.job_seconds(CI.config) / 2)
 
 
 # ---------------------------------------------------------------------- real runs

@@ -116,6 +116,7 @@ def test_a_session_is_compared_with_how_the_baselines_sessions_differ():
     assert found.p_slower == pytest.approx((1 - t / math.sqrt(2 + t * t)) / 2)
     t = -0.5 / math.sqrt(4 / 3)
     assert found.p_within == pytest.approx((1 + t / math.sqrt(2 + t * t)) / 2)
+    assert 0 < compare_sessions([1, 1], [1], 0.1).noise < 1e-6  # what noise is divided by is never nothing
     two = compare_sessions([0, 1, 2], [2, 4], 2.5)
     t = 2 / math.sqrt(1 / 3 + 1 / 2)
     assert two.p_slower == pytest.approx((1 - t / math.sqrt(2 + t * t)) / 2)

@@ -66,7 +66,7 @@ def test_a_failure_says_what_it_isolates_and_where_to_look_with_exit_code_1(prob
 
 def test_json_holds_every_number_and_null_for_none(probe):
     code, out, _ = probe(AGENT, "--json", "--only", "constant-reward", "two-step")
-    results = json.loads(out)
+    results = json.loads(out, parse_constant=pytest.fail)  # Infinity and NaN are no JSON
     assert code == 1
     assert [(each["probe"], each["status"], each["numbers"]) for each in results] == [
         ("constant-reward", "failed", [0.0]),

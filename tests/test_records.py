@@ -157,7 +157,7 @@ def test_a_missing_folder_is_a_users_mistake(tmp_path):
         RunRecord.read(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"schema": 1, "status"', "\x00", "[]x"])
+@pytest.mark.parametrize("text", ["", "{", '{"schema": 1, "status"', "\x00", "[]x", "[" * 100_000])
 def test_broken_json_is_a_users_mistake_that_names_the_file(tmp_path, text):
     folder = written(tmp_path / "run")
     (folder / "run.json").write_text(text)
@@ -193,6 +193,7 @@ def test_a_record_without_a_part_is_broken(tmp_path, missing):
 @pytest.mark.parametrize(
     "changes",
     [{"status": "great"}, {"member": {"game": "pong"}}, {"member": None}, {"protocol": []}, {"frames_done": "many"},
+     {"frames_done": float("inf")}, {"protocol": {"name": "ci", "version": 1, "overrides": ["x"]}},
      {"config": {**RUN["config"], "momentum": 0.9}}, {"config": {}}, {"config": {**RUN["config"], "discount": "x"}}],
 )  # fmt: skip
 def test_a_record_with_a_wrong_part_is_broken(tmp_path, changes):

@@ -340,6 +340,29 @@ def test_a_run_that_fails_is_recorded_as_failed_with_its_traceback(tmp_path, mon
     assert record.evaluations == []
 
 
+def test_records_are_closed_whatever_comes_while_they_are_made(tmp_path, monkeypatch):
+    """Three members; making the third's record is interrupted, and closing the first's breaks off at its events."""
+    made = []
+
+    def no_space():
+        raise OSError("no space left")
+
+    def make(*arguments):
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(MemberRecorder(*arguments))
+        if len(made) == 1:
+            monkeypatch.setattr(made[0]._events, "close", no_space)
+        return made[-1]
+
+    monkeypatch.setattr(module, "MemberRecorder", make)
+    folders = [tmp_path / str(seed) for seed in range(3)]
+    with pytest.raises(KeyboardInterrupt):
+        run_population([Member("breakout", seed) for seed in range(3)], folders, CI, tiny(), device_name="cpu")
+    assert [RunRecord.read(folder).status for folder in folders[:2]] == ["interrupted", "interrupted"]
+    assert not folders[2].exists()
+
+
 def test_a_run_that_is_interrupted_says_how_far_it_came(tmp_path):
     def stop(progress):
         if progress.frames == 480:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from fake_runs import COMMIT, edit_json, evaluation, write_matrix, write_run
 
+from benchmarks import __main__ as cli
 from benchmarks import baselines
+from benchmarks.__main__ import main
 from benchmarks.gates.score_command import GateScores, answer, gate_scores
 from benchmarks.gates.verdict import Verdict
 from benchmarks.reference import human_and_random
@@ -292,6 +294,15 @@ def test_what_cannot_be_judged_is_an_error_with_its_reason_and_exit_code_3(name,
     assert "Traceback" not in said
 
 
+def test_a_fault_of_the_gates_own_is_an_error_too_and_never_a_loss(monkeypatch, capsys):
+    def broken(arguments):
+        raise RuntimeError("not foreseen")
+
+    monkeypatch.setitem(cli.GROUPS["gate"], "scores", (GateScores, broken))
+    assert main(["gate", "scores"]) == 3
+    assert "RuntimeError: not foreseen" in capsys.readouterr().err
+
+
 # ---------------------------------------------------------------------- said and written
 
 
@@ -322,9 +333,16 @@ def test_an_error_is_written_in_the_format_too(tmp_path, capsys):
     assert ElementTree.fromstring(file.read_text().partition("\n")[2]).get("errors") == "1"
 
 
+def test_the_folder_of_an_answer_is_made(tmp_path, capsys):
+    file = tmp_path / "new" / "folder" / "answer"
+    gate_scores(GateScores(candidate=ADAM, baseline=RMSPROP, output=file, **TEN_MILLION))
+    assert file.read_text().startswith("scores gate: PASS")
+
+
 def test_an_answer_that_cannot_be_written_is_no_pass(tmp_path, capsys):
-    options = GateScores(candidate=ADAM, baseline=RMSPROP, output=tmp_path / "nowhere" / "answer", **TEN_MILLION)
-    assert gate_scores(options) == 3
+    (tmp_path / "file").touch()
+    words = ["--candidate", ADAM, "--baseline", RMSPROP, "--protocol", "nature", "--frames", "10M"]
+    assert main(["gate", "scores", *words, "--output", str(tmp_path / "file" / "answer")]) == 3
     said = capsys.readouterr()
     assert "cannot be written" in said.err
     assert "PASS" in said.out

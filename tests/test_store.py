@@ -12,6 +12,7 @@ import psutil
 import pytest
 from fake_runs import dead_pid, edit_json, write_matrix, write_run
 
+from benchmarks import baselines
 from benchmarks import store as store_module
 from benchmarks.runner import Matrix
 from benchmarks.seals import read_sealed
@@ -378,8 +379,12 @@ def test_baselines_that_replace_one_another_within_a_second_are_all_kept(store, 
     record = finished(runs)
     for reason in ("first", "second", "third"):
         create(store, [record], reason)
+        store.promote_baseline("group", reason)
     files = (store.root / "baselines").glob("*/baseline.json")
     assert {json.loads(path.read_text())["created"]["reason"] for path in files} == {"first", "second", "third"}
+    standing = {name: state for name, state, *_ in baselines.listing(store)}
+    assert standing.pop("group") == "current"
+    assert set(standing.values()) == {"former"}
 
 
 # ---------------------------------------------------------------------- seals

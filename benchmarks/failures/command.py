@@ -16,7 +16,7 @@ from benchmarks.costs import Costs, format_seconds, measure
 from benchmarks.failures.arguments import FailuresCommon, FailuresPlot, FailuresTable, WithFailuresDevice
 from benchmarks.failures.effects import LEVEL, deciding_reference_seeds
 from benchmarks.failures.matrix import FailureMatrix, Place, expand
-from benchmarks.failures.prices import Prices, formula_seconds, made_seconds
+from benchmarks.failures.prices import Prices, made_seconds
 from benchmarks.failures.runner import run_failures, side_by_side
 from benchmarks.failures.variants import ALIASES, CLAIMS, REFERENCE, variants_named
 from benchmarks.store import Store, write_text
@@ -196,7 +196,7 @@ def _forecast(arguments: WithFailuresDevice, matrix: FailureMatrix, places: Sequ
         + (f"; {', '.join(prices.made)} as finished runs took." if prices.made else ".")
     )
     if device == "cpu" and matrix.frames >= 1_000_000:
-        seconds = formula_seconds(costs, matrix.config())
+        seconds = costs.job_seconds(matrix.config())
         say(
             f"That is for this CPU ({format_seconds(seconds)} a run). On a GPU machine playing is the limit: hours = "
             f"{frames:,} / (3,600 x the frames per second that python -m benchmarks.speed measures of training there)."

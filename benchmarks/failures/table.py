@@ -19,7 +19,7 @@ from benchmarks.failures.variants import ALIASES, CLAIMS, CONTROL, REFERENCE, VA
 from benchmarks.markdown import table
 from benchmarks.store import Store
 from dqn_ref.config import format_frames
-from dqn_ref.provenance import machine_words
+from dqn_ref.provenance import machine_words, source_words
 
 HEADER = (
     "claim", "variant", "game", "seeds", "reference", "variant's", f"effect ({CONFIDENCE:.0%} interval)", "p, Holm",
@@ -158,10 +158,7 @@ def made_by(runs: Sequence[Run]) -> str:
     """Machines and source revisions of ``runs``, and how long they took."""
     origins = [run.record.run["provenance"] for run in runs]
     machines = dict.fromkeys(machine_words(each["machine"]) for each in origins)
-    sources = dict.fromkeys(
-        f"{str(each['source']['commit'])[:10]}{' with uncommitted changes' if each['source']['dirty'] else ''}"
-        for each in origins
-    )
+    sources = dict.fromkeys(source_words(each["source"]) for each in origins)
     seconds = [_seconds(run) for run in runs]
     middle, least, most = (format_seconds(which(seconds)) for which in (median, min, max))
     return (

@@ -10,6 +10,7 @@ from benchmarks.gates.calibrate_aside import INTERVAL, NAIVE
 from benchmarks.gates.score_rule import STATISTICS
 from benchmarks.markdown import table
 from dqn_ref.config import format_frames
+from dqn_ref.provenance import source_words
 
 Row = Mapping[str, Any]
 Result = Mapping[str, Any]
@@ -184,12 +185,10 @@ def seeds_table(result: Result) -> str:
 
 def made_words(result: Result) -> str:
     """How the counts were made."""
-    source = result["source"]
-    commit = source["commit"][:10] if source["commit"] else "unknown"
-    commit += " with uncommitted changes" if source["dirty"] else ""
     return (
         f"{result['repetitions']:,} comparisons a cell and case where nothing changed, half as many at each drop; "
-        f"{result['relabellings']:,} relabellings a test; seed {result['seed']}; source {commit}.\n"
+        f"{result['relabellings']:,} relabellings a test; seed {result['seed']}; "
+        f"source {source_words(result['source'])}.\n"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from benchmarks import baselines
 from benchmarks.arguments import FramesOrDefault
 from benchmarks.curves import Curves
 from benchmarks.gates.scores import GATE, score_gate
-from benchmarks.gates.verdict import FORMATS, GateResult, Verdict, error
+from benchmarks.gates.verdict import GateResult, error, write_answer
 from benchmarks.runner import Matrix
 from benchmarks.sources import PUBLISHED, alike, find_scores, run_curves, run_folders
 from benchmarks.store import Store
@@ -61,18 +60,7 @@ class GateScores:
 def gate_scores(arguments: GateScores) -> int:
     """Answer on the terminal and in ``--output``; returns the exit code. A mistake is an error too: 3, never 2."""
     result = answer(arguments)
-    text, formatted = FORMATS["text"](result), FORMATS[arguments.format](result)
-    if arguments.output is None:
-        if arguments.format != "text":
-            print(text, file=sys.stderr)
-        print(formatted)
-        return result.verdict.exit_code
-    print(text)
-    try:
-        arguments.output.write_text(formatted)
-    except OSError as wrong:
-        print(f"error: {arguments.output} cannot be written: {wrong.strerror}.", file=sys.stderr)
-        return Verdict.ERROR.exit_code
+    write_answer(result, arguments.format, arguments.output)
     return result.verdict.exit_code
 
 

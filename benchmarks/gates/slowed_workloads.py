@@ -41,16 +41,14 @@ def _plain() -> ModuleType:
     return module
 
 
+PLAIN = _plain()
+about, clock = PLAIN.about, PLAIN.clock
+
+
 def workloads(settings: Mapping[str, Any]) -> dict[str, Callable[[], tuple[Callable[[], object], float]]]:
     """Those of benchmarks/speed/workloads.py, on a CPU."""
     from dqn_ref.learner import Learner
 
     Learner.update = slowed(Learner.update, settings["slowdown"])  # type: ignore[method-assign]
-    set_ups: dict[str, Callable[[], tuple[Callable[[], object], float]]] = _plain().workloads(settings)
+    set_ups: dict[str, Callable[[], tuple[Callable[[], object], float]]] = PLAIN.workloads(settings)
     return set_ups
-
-
-def about(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """As the plain ones say."""
-    said: dict[str, Any] = _plain().about(settings)
-    return said

@@ -111,24 +111,8 @@ def gate_speed(arguments: SpeedGate) -> int:
         result = _judged(arguments)
     except UserError as error:
         result = verdict.error("speed", str(error))
-    write_answer(result, arguments.format, arguments.output)
+    verdict.write_answer(result, arguments.format, arguments.output)
     return result.verdict.exit_code
-
-
-def write_answer(result: GateResult, format_name: str, output: Path | None) -> None:
-    """Print ``result`` as text, and as ``format_name`` to ``output``, or instead to standard output."""
-    text, document = verdict.as_text(result), verdict.FORMATS[format_name](result)
-    if output is None:
-        print(document.rstrip("\n"))
-        if format_name != "text":
-            print(text, file=sys.stderr)
-        return
-    print(text)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(document if document.endswith("\n") else document + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{output} cannot be written: {error.strerror}. Choose another --output.") from None
 
 
 def _check(arguments: SpeedGate) -> None:

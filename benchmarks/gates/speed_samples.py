@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.speed.catalogue import RATIOS
 from dqn_ref.config import UserError
-from dqn_ref.provenance import machine_words
+from dqn_ref.provenance import machine_words, source_words
 
 SCHEMA = 1
 KINDS = {"ratios": {"tree"}, "pairs": {"candidate", "baseline"}}  # the sides of each
@@ -67,7 +67,7 @@ class Measurement:
         """Raises UserError: not there, broken, or of another kind."""
         try:
             content = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{path} cannot be read: {error}.") from None
         found = content.get("kind") if isinstance(content, dict) else None
         if found not in KINDS or content.get("schema") != SCHEMA:
@@ -114,11 +114,6 @@ def _check_content(content: Mapping[str, Any]) -> None:
                 if not all(0 < second < math.inf for seconds in samples.values() for second in seconds):
                     raise ValueError("a sample is no time")
     content["settings"].items(), content["about"].items(), content["machine"]["cpu"], content["machine"]["cores"]
-
-
-def source_words(source: Mapping[str, Any]) -> str:
-    """E.g. ``0123456789 with uncommitted changes``."""
-    return f"{(source['commit'] or 'unknown source')[:10]}{' with uncommitted changes' if source['dirty'] else ''}"
 
 
 # ---------------------------------------------------------------------- from samples to numbers

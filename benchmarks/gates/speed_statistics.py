@@ -98,10 +98,10 @@ def compare_sessions(baseline: Sequence[float], candidate: Sequence[float], marg
     """
     from scipy.stats import t as student
 
-    noise = float(np.std(baseline, ddof=1))
+    noise = max(float(np.std(baseline, ddof=1)), 1e-9)  # equal sessions would divide by nothing
     estimate = float(np.mean(candidate) - np.mean(baseline))
     over = tuple(each - float(np.mean(baseline)) for each in candidate)
-    error = max(noise, 1e-9) * math.sqrt(1 / len(baseline) + 1 / len(candidate))
+    error = noise * math.sqrt(1 / len(baseline) + 1 / len(candidate))
     freedom = len(baseline) - 1
     return Comparison(
         estimate,

@@ -40,13 +40,12 @@ from benchmarks.gates.speed_samples import (
     round_numbers,
     same_machine,
     session_numbers,
-    source_words,
 )
 from benchmarks.gates.verdict import Verdict
 from benchmarks.markdown import table
 from benchmarks.store import Store
 from dqn_ref.config import UserError
-from dqn_ref.provenance import SOURCE, machine, machine_words, source_revision
+from dqn_ref.provenance import SOURCE, machine, machine_words, source_revision, source_words
 from dqn_ref.records import now
 
 SLOWED = SOURCE / "benchmarks" / "gates" / "slowed_workloads.py"

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import enum
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from benchmarks.markdown import escaped, table
+from dqn_ref.config import UserError
 
 SCHEMA = 1
 
@@ -122,3 +125,19 @@ def as_markdown(result: GateResult) -> str:
 
 
 FORMATS = {"text": as_text, "json": as_json, "junit": as_junit, "markdown": as_markdown}
+
+
+def write_answer(result: GateResult, format_name: str, output: Path | None) -> None:
+    """Print ``result`` as text, and as ``format_name`` to ``output``, or instead to standard output."""
+    text, document = as_text(result), FORMATS[format_name](result)
+    if output is None:
+        print(document.rstrip("\n"))
+        if format_name != "text":
+            print(text, file=sys.stderr)
+        return
+    print(text)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(document if document.endswith("\n") else document + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{output} cannot be written: {error.strerror}. Choose another --output.") from None

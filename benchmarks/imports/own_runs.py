@@ -22,7 +22,7 @@ def read(root: Path, folders: Sequence[Path], name: str, declared: Declared) -> 
         UserError: a broken record, an unfinished run, or runs of different protocols.
     """
     declared.check((), "runs of this project")
-    records = [_record(folder) for folder in folders]
+    records = [RunRecord.read(folder) for folder in folders]
     if unfinished := [f"{record.folder} ({record.status})" for record in records if record.status != "finished"]:
         raise UserError(f"Not finished: {', '.join(unfinished)}. Only finished runs have a curve; move them away.")
     protocols = {_protocol(record): record.folder for record in records}
@@ -30,16 +30,6 @@ def read(root: Path, folders: Sequence[Path], name: str, declared: Declared) -> 
         where = ", ".join(f"{protocol} in {folder}" for protocol, folder in protocols.items())
         raise UserError(f"{root} holds runs of several protocols: {where}. Point at runs of one.")
     return gridded_curves(name, [_run(record) for record in records], episode_scores, declared)
-
-
-def _record(folder: Path) -> RunRecord:
-    try:
-        record = RunRecord.read(folder)
-    except (RecursionError, OverflowError) as error:  # a file that no run wrote: nested without end, numbers beyond all
-        raise UserError(f"{folder / 'run.json'} is broken: {error}. Move the folder away.") from None
-    if not isinstance(record.overrides, dict):
-        raise UserError(f"{folder / 'run.json'} is broken: protocol.overrides is no object. Move the folder away.")
-    return record
 
 
 def _protocol(record: RunRecord) -> str:

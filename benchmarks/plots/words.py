@@ -15,6 +15,7 @@ from matplotlib.textpath import text_to_path
 
 from benchmarks.plots.style import FONT, GREY, SMALL, TEXT, TITLE
 from benchmarks.statistics import FEW_SEEDS
+from dqn_ref.provenance import source_words
 from dqn_ref.records import RunRecord
 
 MARGIN = 0.08  # inches
@@ -128,14 +129,8 @@ def revisions(records: Iterable[RunRecord]) -> str:
 
 def sources(found: Iterable[Any]) -> str:
     """The same of ``source`` fields, ``{"commit": ..., "dirty": ...}``."""
-    names = list(dict.fromkeys(map(revision, found)))
+    names = list(dict.fromkeys(map(source_words, found)))
     return f"{len(names)} source revisions" if len(names) > MOST_REVISIONS else f"source {', '.join(names)}"
-
-
-def revision(source: Any) -> str:
-    """``0123456789``, and whether files differed from it."""
-    commit = source["commit"][:10] if source["commit"] else "unknown"
-    return f"{commit} with uncommitted changes" if source["dirty"] else str(commit)
 
 
 def count(number: int, noun: str) -> str:

@@ -26,7 +26,7 @@ from benchmarks.markdown import table
 from benchmarks.speed.contestants.span import Settings, as_argument
 from benchmarks.store import Store
 from dqn_ref.config import UserError
-from dqn_ref.provenance import machine, machine_words, source_revision
+from dqn_ref.provenance import machine, machine_words, source_revision, source_words
 from dqn_ref.records import now
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -174,8 +174,8 @@ def markdown(result: dict[str, Any]) -> str:
         table(header, rows),
         f"Ratios round by round: median (lowest to highest). Measured on {machine_words(where)}, "
         f"{result['threads']} threads, {result['rounds']} x {result['agent_steps_per_measurement']:,} agent steps "
-        f"in turn; {', '.join(libraries)}. Fastest peer: {result['best_peer']}. Source {source['commit'][:10]}"
-        f"{' with uncommitted changes' if source['dirty'] else ''}.",
+        f"in turn; {', '.join(libraries)}. Fastest peer: {result['best_peer']}. "
+        f"Source {source_words(source)}.",
     ]
     for name, split in result["milliseconds_per_agent_step"].items():
         parts = ", ".join(f"{part} {milliseconds:.2f}" for part, milliseconds in split.items())
@@ -199,10 +199,10 @@ def main() -> int:
         parser.error("--results stores a comparison of all; leave out --only")
     try:
         result = compare(chosen(arguments.only), arguments.rounds, replace(defaults, steps=arguments.steps))
+        if arguments.results:  # first: the table below could break off
+            print(f"Stored in {Store(arguments.results).store_speed('peers', result)}")
         print()
         print(markdown(result))
-        if arguments.results:
-            print(f"Stored in {Store(arguments.results).store_speed('peers', result)}")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -28,7 +28,7 @@ from rich.table import Table
 from benchmarks.markdown import table as markdown_table
 from benchmarks.speed.catalogue import BENCHES, RATIOS, SUITE, bench_of
 from dqn_ref.config import TRANSITION_BYTES, UserError
-from dqn_ref.provenance import machine_words
+from dqn_ref.provenance import machine_words, source_words
 
 SCHEMA = 1
 PARTS = ("emulator", "network", "learner", "rest")
@@ -196,7 +196,7 @@ def markdown(stored: Mapping[str, Any]) -> str:
     tables = [as_markdown(table) for table in (ratio_table(measured), split_table(measured, device))]
     caption = (
         f"Measured on {machine_words(stored['machine'])}, {stored['torch']['threads']} threads of PyTorch, "
-        f"source {stored['source']['commit'][:10]}."
+        f"source {source_words(stored['source'])}."
     )
     return "\n".join([*tables, " ".join([caption, *summary(measured)])]) + "\n"
 

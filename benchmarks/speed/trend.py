@@ -16,10 +16,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from benchmarks.plots.style import look, number_axis, panels, plain_number, save_figure, styled
-from benchmarks.plots.words import Entry, count, finish, revision, shortened
+from benchmarks.plots.words import Entry, count, finish, shortened
 from benchmarks.speed.catalogue import RATIOS
 from benchmarks.speed.result import ratios, unit_seconds
-from dqn_ref.provenance import machine_words
+from dqn_ref.provenance import machine_words, source_words
 
 RATES = {"training": "training, frames/s", "playing": "playing, frames/s", "update": "updates/s"}
 OURS = "dqn-ref"
@@ -43,7 +43,7 @@ def measurements(folder: Path, name: str) -> list[Taken]:
     """Stored measurements called ``name`` in a machine's ``folder``, oldest first; one without a date is the oldest."""
     paths = sorted([*folder.glob(f"{name}.json"), *folder.glob(f"{name}.until-*.json")])
     found = [json.loads(path.read_text()) for path in paths]
-    taken = [Taken(each.get("started") or each.get("measured"), revision(each["source"]), each) for each in found]
+    taken = [Taken(each.get("started") or each.get("measured"), source_words(each["source"]), each) for each in found]
     return sorted(taken, key=lambda each: each.when or "")
 
 

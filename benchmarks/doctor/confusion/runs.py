@@ -19,7 +19,7 @@ from benchmarks.failures.variants import REFERENCE, VARIANTS
 from benchmarks.store import Store
 from dqn_ref.config import UserError
 from dqn_ref.lint import Setup, lint
-from dqn_ref.provenance import machine_words
+from dqn_ref.provenance import machine_words, source_words
 from dqn_ref.records import RunRecord
 
 KEPT_SETTINGS = ("frames_per_agent_step", "total_frames")
@@ -160,8 +160,6 @@ def finished(store: Store) -> list[Looked]:
 def _looked(group: str, variant: str, record: RunRecord) -> Looked:
     findings = lint(Setup.of(record.config)).findings
     provenance = record.run["provenance"]
-    source = provenance["source"]
-    commit = f"{str(source['commit'])[:10]}{' with uncommitted changes' if source['dirty'] else ''}"
     return Looked(
         group=group,
         variant=variant,
@@ -170,7 +168,7 @@ def _looked(group: str, variant: str, record: RunRecord) -> Looked:
         lint=tuple(each.rule for each in findings if each.severity != "hint"),
         hints=tuple(each.rule for each in findings if each.severity == "hint"),
         causes=confident(diagnose(read_log(record.folder).without_settings(*KEPT_SETTINGS))),
-        origin=(machine_words(provenance["machine"]), commit),
+        origin=(machine_words(provenance["machine"]), source_words(provenance["source"])),
     )
 
 

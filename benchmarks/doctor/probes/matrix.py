@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.doctor.probes.protocol import Form
 from benchmarks.store import Store
 from dqn_ref.config import UserError
-from dqn_ref.provenance import machine, machine_words, source_revision
+from dqn_ref.provenance import machine, machine_words, source_revision, source_words
 
 HELD_OUT = 100  # the first seed of a stored matrix; thresholds were set on seeds below 10
 NONE = "none"  # the row of the sound agent
@@ -30,7 +30,7 @@ def matrix_record(observation: Form = "vector", num_seeds: int = 3) -> dict[str,
         "faults": {fault.name: {"text": fault.text, "probe": fault.probe} for fault in FAULTS},
         "rows": {
             name: {
-                each: {key: result.as_json()[key] for key in ("status", "numbers", "low", "high", "rests_on_failed")}
+                each: {key: result.as_json()[key] for key in ("status", "numbers", "rests_on_failed")}
                 | {"failed_seeds": sum(result.probe.margin(number) < 0 for number in result.numbers)}
                 for each, result in row.items()
             }
@@ -80,8 +80,6 @@ def matrix_markdown(stored: Mapping[str, Any]) -> str:
         fault = stored["faults"].get(name)
         words = f"{name}: {fault['text']} | `{fault['probe']}`" if fault else f"{name} (the sound agent) | "
         lines.append(f"| {words} | {' | '.join(_mark(row[probe]) for probe in probes)} |")
-    source = stored["source"]
-    dirty = ", with uncommitted changes" if source["dirty"] else ""
     return "\n".join([
         *lines,
         "",
@@ -90,7 +88,7 @@ def matrix_markdown(stored: Mapping[str, Any]) -> str:
         "",
         f"{matrix_summary(stored)} {AGENTS[stored['observation']]}, {_seeds(seeds)}, on which no threshold "
         f"was set; {stored['cpu_seconds']:.0f} s of processor time on {machine_words(stored['machine'])}, source "
-        f"{str(source['commit'])[:10]}{dirty}.",
+        f"{source_words(stored['source'])}.",
     ]) + "\n"  # fmt: skip
 
 

@@ -39,15 +39,19 @@ class Result:
         return {
             "probe": self.probe.id,
             "status": self.status,
-            "numbers": [number if math.isfinite(number) else None for number in self.numbers],
-            "low": self.probe.low,
-            "high": self.probe.high,
-            "margin": self.margin if math.isfinite(self.margin) else None,
+            "numbers": [_finite(number) for number in self.numbers],
+            "low": _finite(self.probe.low),
+            "high": _finite(self.probe.high),
+            "margin": _finite(self.margin),
             "isolates": self.probe.isolates,
             "where": list(self.probe.where),
             "rests_on_failed": list(self.rests_on_failed),
             "seconds": round(self.seconds, 2),
         }
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
 
 
 def run_probes(
