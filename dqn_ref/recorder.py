@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch.utils.tensorboard import SummaryWriter
 
 from dqn_ref import records
+from dqn_ref.in_play import Episode
 from dqn_ref.measures import Measures
 from dqn_ref.population import Population
 from dqn_ref.train import Tick
@@ -30,7 +31,6 @@ class MemberRecorder:
         self.population = population
         self.number = number  # of the member in its population
         self.learner = population.agents[number].learner
-        self._num_streams = population.streams_per_member
         self.frames_per_agent_step = frames_per_agent_step
         self.frames_done = 0
         self.returns: list[int] = []  # raw, of episodes that ran to their end
@@ -41,58 +41,24 @@ class MemberRecorder:
         self._iteration_returns: list[int] = []  # as returns, of this iteration
         self._updates = 0
         self._closed = False
-        # Of the episodes in play:
-        self._raw, self._clipped, self._length, self._lives_lost = np.zeros((4, self._num_streams), np.int64)
-        self._start: list[NDArray[np.uint8] | None] = [None] * self._num_streams  # first frame, where it was seen
-        self._start_return = np.zeros(self._num_streams)  # discounted, as learnt from, until the first terminal
-        self._start_discount = np.zeros(self._num_streams)  # of the next reward; 0 after the first terminal
         self._starts: list[tuple[NDArray[np.uint8], float]] = []  # of the newest that have ended since the last row
 
-    def observe(self, tick: Tick) -> None:
-        """Follow the episodes in play by one step."""
-        self.frames_done = tick.agent_step * self.frames_per_agent_step
-        own = slice(self.number * self._num_streams, (self.number + 1) * self._num_streams)
-        reward = tick.step.reward[own]
-        self._raw += reward
-        self._clipped += reward.clip(-1, 1)
-        self._length += self.frames_per_agent_step
-        self._lives_lost += tick.step.life_lost[own]
-        self._start_return += self._start_discount * self.population.learnt_from(reward)
-        self._start_discount *= self.population.replay.discount * ~tick.step.terminal[own]
-        game_over, truncated = tick.step.game_over[own], tick.step.truncated[own]
-        if not (tick.iteration_ended or game_over.any() or truncated.any()):
-            return
-        for stream in range(self._num_streams):
-            if game_over[stream]:
-                self._end_episode(stream, "game_over")
-            elif truncated[stream]:
-                self._end_episode(stream, "truncated")
-            elif tick.iteration_ended:
-                self._end_episode(stream, "iteration_end")
-            if (game_over | truncated)[stream] and not tick.iteration_ended:
-                self._start[stream] = tick.step.frame[own][stream].copy()
-                self._start_discount[stream] = 1.0
-
-    def _end_episode(self, stream: int, end: str) -> None:
-        raw = int(self._raw[stream])
+    def end_episode(self, episode: Episode) -> None:
+        """Write an episode of this member."""
         self.writer.episode(
             frame=self.frames_done,
-            raw_return=raw,
-            clipped_return=int(self._clipped[stream]),
-            length_frames=int(self._length[stream]),
-            end=end,
-            lives_lost=int(self._lives_lost[stream]),
+            raw_return=episode.raw_return,
+            clipped_return=episode.clipped_return,
+            length_frames=episode.length_frames,
+            end=episode.end,
+            lives_lost=episode.lives_lost,
         )
-        start = self._start[stream]
-        if start is not None and end == "game_over":  # a return cut short is none
-            self._starts = [*self._starts, (start, float(self._start_return[stream]))][-MOST_STARTS:]
-        if end != "iteration_end":
-            self.returns.append(raw)
-            self._iteration_returns.append(raw)
-            self._events.add_scalar("episode/raw_return", raw, self.frames_done)
-        self._raw[stream] = self._clipped[stream] = self._length[stream] = self._lives_lost[stream] = 0
-        self._start[stream] = None
-        self._start_return[stream] = self._start_discount[stream] = 0.0
+        if episode.start is not None and episode.end == "game_over":  # a return cut short is none
+            self._starts = [*self._starts, (episode.start, episode.start_return)][-MOST_STARTS:]
+        if episode.end != "iteration_end":
+            self.returns.append(episode.raw_return)
+            self._iteration_returns.append(episode.raw_return)
+            self._events.add_scalar("episode/raw_return", episode.raw_return, self.frames_done)
 
     def hold_out(self, size: int) -> None:
         """Choose the states on which Q is followed, from what replay holds now."""

@@ -20,6 +20,7 @@ from dqn_ref.atari import check_game, rom_md5
 from dqn_ref.config import DQNConfig, Protocol, UserError
 from dqn_ref.device import check_memory, prepare_torch, select_device
 from dqn_ref.evaluate_run import inference, load_network, play_evaluation
+from dqn_ref.in_play import InPlay
 from dqn_ref.launch import settled
 from dqn_ref.lint import warnings_of
 from dqn_ref.provenance import provenance
@@ -106,6 +107,7 @@ class _Group:
         self.device = device
         self.population = make_population(config, members, num_actions, device, capture=capture)
         self.recorders = list[MemberRecorder]()
+        self.in_play = InPlay(self.population, len(self.streams.num_actions), config.frames_per_agent_step)
         self.held_out = False
         self.last_frames = 0
         self.last_time = time.perf_counter()
@@ -133,14 +135,16 @@ def _train_measured(config: DQNConfig, groups: Sequence[_Group], report: Report)
         group.last_time, group.last_seconds = start, dict(split.seconds)
     for number, tick in train_in_turns(config, [(group.population, group.streams) for group in groups], split):
         group = groups[number]
+        frames = tick.agent_step * config.frames_per_agent_step
         for recorder in group.recorders:
-            recorder.observe(tick)
+            recorder.frames_done = frames
+        for episode in group.in_play.follow(tick):
+            group.recorders[episode.stream // config.streams_per_member].end_episode(episode)
         if not group.held_out and tick.agent_step >= config.replay_start_agent_steps:
             group.held_out = True
             with settled(group.device):
                 for recorder in group.recorders:
                     recorder.hold_out(config.heldout_states)
-        frames = tick.agent_step * config.frames_per_agent_step
         due = frames // config.progress_frames > group.last_frames // config.progress_frames
         if due or frames == config.total_frames:
             now = time.perf_counter()

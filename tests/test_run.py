@@ -17,6 +17,7 @@ from dqn_ref.atari import AtariStreams, Step
 from dqn_ref.config import CI, NATURE, TRANSITION_BYTES, UserError
 from dqn_ref.device import check_memory, select_device
 from dqn_ref.evaluate_run import evaluate_folder, load_network
+from dqn_ref.in_play import InPlay
 from dqn_ref.recorder import MemberRecorder
 from dqn_ref.records import RunRecord
 from dqn_ref.run import run_population
@@ -137,18 +138,18 @@ def test_the_best_network_is_that_of_the_iteration_with_the_highest_training_ret
     """Four iterations of two capped episodes each, their scores made up: 3, 8, 8 and 5 a game. The first 8 wins."""
     config = tiny(total_frames=960, iteration_frames=240, max_episode_frames=120, progress_frames=240)
     scores, weights = iter([1, 5, 6, 10, 10, 6, 2, 8]), {}
-    observe, end_iteration = module.MemberRecorder.observe, module.MemberRecorder.end_iteration
+    follow, end_iteration = InPlay.follow, module.MemberRecorder.end_iteration
 
     def made_up(self, tick):
         if tick.step.truncated[0]:
             self._raw[0] = next(scores) - tick.step.reward[0]
-        observe(self, tick)
+        return follow(self, tick)
 
     def kept(self):
         weights[self.frames_done] = self.learner.online.head.weight.detach().clone()
         end_iteration(self)
 
-    monkeypatch.setattr(module.MemberRecorder, "observe", made_up)
+    monkeypatch.setattr(InPlay, "follow", made_up)
     monkeypatch.setattr(module.MemberRecorder, "end_iteration", kept)
     run(tmp_path / "run", config)
     last, best = RunRecord.read(tmp_path / "run").evaluations
@@ -191,12 +192,15 @@ def test_the_score_recorded_is_raw_and_the_clipped_one_stands_beside_it(tmp_path
     config = tiny_config()
     population = make_population(config, [BREAKOUT], [4], CPU)
     recorder = MemberRecorder(tmp_path / "run", {"config": asdict(config)}, population, 0, 4)
+    in_play = InPlay(population, 1, 4)
 
     def observe(agent_step: int, reward: int, *, game_over=False, truncated=False, iteration_ended=False) -> None:
         frame, no = np.zeros((1, 84, 84), np.uint8), np.array([False])
         over, cut = np.array([game_over]), np.array([truncated])
         step = Step(frame, frame, np.array([reward]), over | no, over, cut, over)
-        recorder.observe(Tick(agent_step, 0, 1.0, np.array([0]), step, iteration_ended))
+        recorder.frames_done = 4 * agent_step
+        for episode in in_play.follow(Tick(agent_step, 0, 1.0, np.array([0]), step, iteration_ended)):
+            recorder.end_episode(episode)
 
     for agent_step, reward in enumerate([200, -5, 0], start=1):
         observe(agent_step, reward)
