@@ -23,3 +23,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], words: Collectio
 
 def _row(cells: Sequence[str]) -> str:
     return f"|{''.join(f' {cell} |' if cell else ' |' for cell in cells)}\n"
+
+
+def folded(summary: str, text: str) -> str:
+    """``text``, its last line ended, which a reader unfolds by a click on ``summary``."""
+    return f"<details><summary>{summary}</summary>\n\n{text}\n</details>\n"

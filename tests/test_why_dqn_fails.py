@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.failures.effects import Verdict
 from benchmarks.failures.findings import find
-from benchmarks.failures.variants import REFERENCE, VARIANTS
+from benchmarks.failures.variants import CONTROL, REFERENCE, VARIANTS
 from benchmarks.reference import human_and_random
 from benchmarks.store import Store
 
@@ -33,6 +33,12 @@ def inside(name, game=GAME):
 def mean(name):
     runs = found().of(VARIANTS[name], GAME)
     return sum(run.score for run in runs) / len(runs)
+
+
+def test_every_variant_was_run_on_the_game_with_three_seeds():
+    rows = {row.variant.name: len(row.runs) for row in found().rows if row.game == GAME}
+    assert set(rows) == {name for name, each in VARIANTS.items() if each not in (REFERENCE, CONTROL)}
+    assert set(rows.values()) == {3}
 
 
 def test_c3_values_ran_away_in_every_run_of_both_codes_without_lag_and_in_none_of_the_reference():
@@ -78,8 +84,10 @@ def test_the_articles_first_code_costs_points():
 
 @pytest.mark.parametrize(
     "name",
-    ["flat-mlp", "single-frame", "no-replay", "tiny-replay", "gamma-0.5", "lr-x10", "lr-div10", "unscaled-input"],
-)
+    ["flat-mlp", "half-width", "single-frame", "no-replay", "tiny-replay", "fast-epsilon", "article-epsilon-default",
+     "gamma-0.5", "gamma-0.9", "gamma-0.999", "lr-x10", "lr-div10", "mse-unclipped", "rmsprop-eps-outside",
+     "no-reward-clip", "life-loss-not-terminal", "unscaled-input"],
+)  # fmt: skip
 def test_of_these_no_effect_was_shown(name):
     assert verdict(name) is Verdict.NOT_SHOWN
 
@@ -88,7 +96,7 @@ def test_the_references_values_explain_nothing_and_those_of_two_faults_most():
     assert inside(REFERENCE.name).medians["td_error_ratio"] > 0.95
     for name in ("lr-x10", "unscaled-input"):
         assert inside(name).medians["td_error_ratio"] < 0.5
-        assert mean(name) <= mean(REFERENCE.name)
+        assert verdict(name) is Verdict.NOT_SHOWN  # neither lower nor higher
         assert inside(name, "alien").medians["td_error_ratio"] > 0.95
 
 

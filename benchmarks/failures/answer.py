@@ -13,9 +13,9 @@ from benchmarks.failures.findings import Findings, Run, find, groups, scores_of
 from benchmarks.failures.inside import Inside
 from benchmarks.failures.inside_table import beyond_words
 from benchmarks.failures.numbers import points, share
-from benchmarks.failures.table import learnt_word
+from benchmarks.failures.table import ABOVE_BOTH, learnt_word
 from benchmarks.failures.variants import CLAIMS, CONTROL, REFERENCE, VARIANTS, Variant
-from benchmarks.markdown import table
+from benchmarks.markdown import folded, table
 from benchmarks.permutation import iqm
 from benchmarks.sources import published
 from benchmarks.store import Store
@@ -168,8 +168,8 @@ def sparseness(store: Store) -> str:
          _scores(found.of(REFERENCE, each.game)), _scores(found.of(CONTROL, each.game)), learnt_word(each))
         for group in groups(store) for found in [find(store, group)] for each in found.learnt
     ]  # fmt: skip
-    header = ("game", "runs", "transitions with a reward", "random", "reference", "control", "learnt")
-    return table(header, rows, {"game", "runs", "learnt"}) if rows else NO_RUNS
+    header = ("game", "runs", "transitions with a reward", "random", "reference", "control", ABOVE_BOTH)
+    return table(header, rows, {"game", "runs", ABOVE_BOTH}) if rows else NO_RUNS
 
 
 # ---------------------------------------------------------------------- claim by claim
@@ -183,7 +183,6 @@ def claims(store: Store) -> str:
         for each in _dense(found):
             rows = [row for row in found.rows if row.game == each.game]
             reference = found.of(REFERENCE, each.game)
-            parts.append(f"**{each.game}, {group}:**\n")
             told = [
                 (row.variant.claim, row.variant.name, _scores(row.runs), *_seen(found, row.variant, each.game),
                  str(row.judged.verdict))
@@ -194,7 +193,11 @@ def claims(store: Store) -> str:
                 "claim", "variant", "score", "held still", "targets explained", "values beyond the bound",
                 "verdict on the score",
             )  # fmt: skip
-            parts.append(table(header, [own, *told], {"claim", "variant", "verdict on the score"}))
+            rows_told = table(header, [own, *told], {"claim", "variant", "verdict on the score"})
+            if each.holds:
+                parts.append(f"**{each.game}, {group}:**\n\n{rows_told}")
+            else:  # no verdict on a score can follow
+                parts.append(folded(f"{each.game}, {group}: {learnt_word(each)}, so no verdicts", rows_told))
     parts.append("".join(f"- {claim}: {words}\n" for claim, words in CLAIMS.items() if claim.startswith("C")))
     return "\n".join(parts)
 

@@ -16,7 +16,7 @@ from benchmarks.failures.findings import Findings, Row, Run, find, groups, score
 from benchmarks.failures.inside_table import INSIDE_HEADER, inside_as_json, inside_notes, inside_rows
 from benchmarks.failures.numbers import or_none, p_value, points, share, signed
 from benchmarks.failures.variants import ALIASES, CLAIMS, CONTROL, REFERENCE, VARIANTS
-from benchmarks.markdown import table
+from benchmarks.markdown import folded, table
 from benchmarks.store import Store
 from dqn_ref.config import format_frames
 from dqn_ref.provenance import machine_words, source_words
@@ -25,15 +25,16 @@ HEADER = (
     "claim", "variant", "game", "seeds", "reference", "variant's", f"effect ({CONFIDENCE:.0%} interval)", "p, Holm",
     "verdict",
 )  # fmt: skip
+ABOVE_BOTH = "above both"  # random play and the control; less than to have learnt, and the least that learning shows
 LEARNT_HEADER = (
-    "game", "seeds", "random", "bar", "reference", "p, bar", "control", "p, control", "learnt",
-    "transitions with a reward",
+    "game", "seeds", "random", "bar", "reference", "p, bar", "control", "p, control",
+    ABOVE_BOTH, "transitions with a reward",
 )  # fmt: skip
 VIEW_HEADER = (
     "variant", "game", "of what was learnt", "p", "two-sided", "lowest possible", "drop that shows",
     "evaluation: reference", "variant's",
 )  # fmt: skip
-WORDS = {"claim", "variant", "game", "verdict", "learnt", "seeds"}  # columns of these tables that hold no numbers
+WORDS = {"claim", "variant", "game", "verdict", ABOVE_BOTH, "seeds"}  # columns of these tables that hold no numbers
 
 
 def table_rows(found: Findings) -> list[tuple[str, ...]]:
@@ -142,16 +143,15 @@ def notes(found: Findings) -> list[str]:
 
 
 def markdown(found: Findings) -> str:
-    """The tables and their notes."""
-    claims = dict.fromkeys(row.variant.claim for row in found.rows)
-    parts = [
-        table(LEARNT_HEADER, learnt_rows(found), WORDS),
-        *([table(HEADER, table_rows(found), WORDS), table(VIEW_HEADER, view_rows(found), WORDS)] if found.rows else []),
-        table(INSIDE_HEADER, inside_rows(found), WORDS),
-        *(["".join(f"- {claim}: {CLAIMS[claim]}\n" for claim in claims)] if claims else []),
-        "".join(f"- {note}\n" for note in [*notes(found), made_by(found.runs)]),
-    ]
-    return "\n".join(parts)
+    """The tables and their notes, all but the first two folded away."""
+    parts = [table(LEARNT_HEADER, learnt_rows(found), WORDS)]
+    if found.rows:
+        view = table(VIEW_HEADER, view_rows(found), WORDS)
+        parts.append(table(HEADER, table_rows(found), WORDS))
+        parts.append(folded("Effects in units of what was learnt, what so few seeds can show, and evaluations", view))
+    parts.append(folded("Inside the learner", table(INSIDE_HEADER, inside_rows(found), WORDS)))
+    told = "".join(f"- {note}\n" for note in [*notes(found), made_by(found.runs)])
+    return "\n".join([*parts, folded("How these numbers are made, and by which runs", told)])
 
 
 def made_by(runs: Sequence[Run]) -> str:
