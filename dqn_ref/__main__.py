@@ -53,6 +53,9 @@ class Train:
     """Threads of PyTorch on a CPU. Default: its own choice."""
     graphs: bool = True
     """On a GPU a step's work is launched as one graph; --no-graphs: operation by operation, slower, to find a fault."""
+    halves: Literal[1, 2] | None = None
+    """Groups of members that take turns, one acting while the other's emulators play. Default: two where a GPU serves
+    two emulators a core, else one. Either way each run is what it is alone."""
     out: Path | None = None
     """New folder for the record; of several runs, the folder of theirs. Default: runs/PROTOCOL-FRAMES/GAME-sSEED."""
     config: Annotated[DQNConfig, tyro.conf.arg(name="")] = field(default_factory=DQNConfig)
@@ -132,6 +135,7 @@ def train_command(arguments: Train) -> None:
             device_name=arguments.device,
             threads=arguments.threads,
             graphs=arguments.graphs,
+            halves=arguments.halves,
             report=report,
         )
     from dqn_ref.records import RunRecord

@@ -16,6 +16,8 @@ from dqn_ref.config import GPU_MEMBER_BYTES, TRANSITION_BYTES, UserError
 
 def select_device(name: str) -> torch.device:
     """The device called auto, cpu or cuda. Raises UserError: CUDA asked for and not there."""
+    # Read when CUDA starts. Branches of a graph run side by side on as many queues; by default on 8.
+    os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda was asked for, but PyTorch finds no CUDA device. Use --device cpu or auto.")
     if name == "auto":

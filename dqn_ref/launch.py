@@ -37,7 +37,7 @@ class Upload:
         buffer, copied = self._buffers[self._next], self._copied[self._next]
         self._next = (self._next + 1) % len(self._buffers)
         copied.synchronize()  # long done, unless the device lags by as many steps as there are buffers
-        buffer.copy_(torch.from_numpy(source))
+        np.copyto(buffer.numpy(), source)  # on this thread: a copy of PyTorch's may wake one for every core
         target.copy_(buffer, non_blocking=True)
         copied.record()
 
@@ -94,11 +94,18 @@ class Captured:
             trunk.wait_stream(self._stream)
         else:
             if self._graph is None:
-                graph = torch.cuda.CUDAGraph()
-                with _no_collection(), torch.cuda.graph(graph, stream=self._stream):
-                    self._work()
-                self._graph = graph
+                self._graph = self._captured(self._stream)
             self._graph.replay()
+
+    def _captured(self, stream: torch.cuda.Stream) -> torch.cuda.CUDAGraph:
+        graph, trunk = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        try:
+            with _no_collection(), torch.cuda.graph(graph, stream=stream):
+                self._work()
+        except BaseException:
+            torch.cuda.set_stream(trunk)  # a capture that breaks off may leave its own the current one
+            raise
+        return graph
 
 
 @contextmanager

@@ -74,11 +74,12 @@ def run_population(
         records.check_new_folder(folder)
     device = select_device(device_name)
     check_memory(config.transitions_kept, len(members), device)
-    torch_state = prepare_torch(device, threads, config.precision) | {"graphs": graphs and device.type == "cuda"}
+    torch_state = prepare_torch(device, threads, config.precision)
     if halves is None:
         two_a_core = len(members) * config.streams_per_member >= 2 * (os.cpu_count() or 1)
         halves = 2 if device.type == "cuda" and two_a_core else 1
     halves = min(halves, len(members))
+    torch_state |= {"graphs": graphs and device.type == "cuda", "halves": halves}
     groups = list[_Group]()
     try:
         for first in range(halves):

@@ -37,8 +37,10 @@ QUICK_SAMPLES = ("--benchmark-min-time=0.0001", "--benchmark-max-time=0.001", "-
 console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
 
 
-def measure(device_name: str, members: tuple[int, ...] | None, quick: bool) -> dict[str, Any]:
-    """Run the benches; returns what is stored.
+def measure(
+    device_name: str, members: tuple[int, ...] | None, quick: bool, broken_off: Path = Path()
+) -> dict[str, Any]:
+    """Run the benches; returns what is stored. ``broken_off``: folder for the samples of a measurement that ends early.
 
     Raises:
         UserError: the device is not there, the members do not fit it, or a bench failed.
@@ -63,7 +65,7 @@ def measure(device_name: str, members: tuple[int, ...] | None, quick: bool) -> d
     without = [bench.needs for bench in BENCHES.values() if bench.needs and not find_spec(bench.needs)]
     expected = expected_names(members, where["cores"], not quick, without)
     source, started, begin = source_revision(), now(), time.perf_counter()  # before a file may change
-    measured = run_benches(Setting(device, members, where["cores"], not quick, quick), expected)
+    measured = run_benches(Setting(device, members, where["cores"], not quick, quick), expected, broken_off)
     return {
         "schema": results.SCHEMA,
         "started": started,
@@ -82,7 +84,7 @@ def measure(device_name: str, members: tuple[int, ...] | None, quick: bool) -> d
     }
 
 
-def run_benches(setting: Setting, expected: Sequence[str]) -> dict[str, dict[str, Any]]:
+def run_benches(setting: Setting, expected: Sequence[str], broken_off: Path) -> dict[str, dict[str, Any]]:
     """Have pytest run the benches in this process; returns the ``expected`` ones as they are stored."""
     import pytest
 
@@ -99,18 +101,19 @@ def run_benches(setting: Setting, expected: Sequence[str]) -> dict[str, dict[str
             *(QUICK_SAMPLES if setting.quick else SAMPLES),
         ]  # fmt: skip
         code = pytest.main([*options, str(SOURCE / file)], plugins=[setting])
+        kept = f" What the others measured is kept in {keep(raw, broken_off)}." if code and raw.exists() else ""
         if code == pytest.ExitCode.INTERRUPTED:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(kept)
         if code:
-            kept = f" What the others measured is kept in {keep(raw)}." if raw.exists() else ""
             raise UserError(f"A bench failed (pytest's exit code {int(code)}); its message is above.{kept}")
         return results.benchmarks_of(json.loads(raw.read_text()), expected)
 
 
-def keep(raw: Path) -> Path:
-    """Move pytest's file ``raw`` out of its temporary folder into the working directory, over nothing."""
-    number = next(n for n in itertools.count() if not Path(f"bench-speed-failed-{n}.json").exists())
-    return Path(shutil.move(raw, f"bench-speed-failed-{number}.json")).resolve()
+def keep(raw: Path, folder: Path) -> Path:
+    """Move pytest's file ``raw`` out of its temporary folder into ``folder``, over nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = (folder / f"bench-speed-failed-{number}.json" for number in itertools.count())
+    return Path(shutil.move(raw, next(path for path in paths if not path.exists()))).resolve()
 
 
 def _version(package: str) -> str | None:
@@ -192,7 +195,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if folder:
             check_folder(folder)
-        result = read_stored(asked.show) if asked.show else measure(asked.device, members, asked.quick)
+        result = (
+            read_stored(asked.show) if asked.show else measure(asked.device, members, asked.quick, folder or Path())
+        )
         console.print()
         show(result)
         print(f"Measured in {format_seconds(result['seconds'])}.")
@@ -204,8 +209,8 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("Interrupted. Nothing was stored.", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"Interrupted. Nothing was stored.{interrupt}", file=sys.stderr)
         return 130
     return 0
 
