@@ -52,6 +52,7 @@ PAGES = (
     Path("docs/fidelity.md"),
     Path("docs/speed.md"),
     Path("docs/gates.md"),
+    Path("docs/score-gate.md"),
     Path("docs/diagnose.md"),
     Path("docs/failures.md"),
     Path("docs/why-dqn-fails.md"),
