@@ -57,6 +57,7 @@ PAGES = (
     Path("docs/failures.md"),
     Path("docs/why-dqn-fails.md"),
     Path("docs/doctor.md"),
+    Path("docs/lint.md"),
 )
 IMAGES = Path("docs/images")
 COMPARED = ("dopamine-dqn-rmsprop-2018", "dopamine-dqn-adam-mse-2021")

@@ -129,7 +129,7 @@ def test_two_tests_share_a_level_by_hand():
 
 
 def test_the_example_of_the_page_by_its_own_numbers():
-    """docs/score-gate.md, "By hand": the scores are read from its table, and each number of its text is computed anew."""
+    """docs/score-gate.md, "By hand": its scores are read from the table, each number of its text is computed anew."""
     page = (ROOT / "docs" / "score-gate.md").read_text()
     text = page[page.index("## By hand") : page.index("## Why two statistics")]
     rows = re.findall(r"^\| (candidate|baseline) \| ([\d., ]+) \| ([\d., ]+) \|$", text, re.M)
