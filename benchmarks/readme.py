@@ -52,10 +52,12 @@ PAGES = (
     Path("docs/fidelity.md"),
     Path("docs/speed.md"),
     Path("docs/gates.md"),
+    Path("docs/score-gate.md"),
     Path("docs/diagnose.md"),
     Path("docs/failures.md"),
     Path("docs/why-dqn-fails.md"),
     Path("docs/doctor.md"),
+    Path("docs/lint.md"),
 )
 IMAGES = Path("docs/images")
 COMPARED = ("dopamine-dqn-rmsprop-2018", "dopamine-dqn-adam-mse-2021")

@@ -7,6 +7,7 @@ import math
 import re
 import signal
 from functools import partial
+from pathlib import Path
 
 import pytest
 from fake_pages import text_of, write_suite
@@ -255,7 +256,9 @@ def test_without_runs_it_says_how_to_make_some(store):
 
 def test_markdown_of_the_runs_worked_by_hand():
     text = tables.markdown(LOOKED)
-    said, faults, matrix = text.split("\n\n")
+    said, faults, summary, matrix, end = text.split("\n\n")
+    assert summary.startswith("<details><summary>")
+    assert end == "</details>\n"
     assert matrix.splitlines() == [
         "| put in | no-target-lag | unclipped-errors | horizon-too-short | overestimation | policy-collapse "
         "| nothing |",
@@ -276,9 +279,37 @@ def test_markdown_of_the_runs_worked_by_hand():
     assert "10 on breakout (early-v1-200k); not counted: 3 that" in said
     assert "a fault named in 1 of 4 (25 %, 95 % interval 1 % to 81 %), only a symptom named in 1 of 4" in said
     assert (
-        "warns of 2 of 4 faults by a right rule; only a hint for mse-unclipped; nothing right for slow-epsilon" in said
+        "warns of 2 of 4 faults by a right rule; only a hint for mse-unclipped; nothing right for slow-epsilon." in said
     )
     assert text == tables.markdown(list(LOOKED))
+
+
+def test_of_lint_it_says_only_what_it_misses():
+    assert "Lint" in dict(tables.sentences(LOOKED))
+    assert "Lint" not in dict(tables.sentences([each for each in LOOKED if each.variant in ("flat-mlp", "gamma-0.5")]))
+
+
+def test_docs_doctor_md_says_in_words_what_its_table_shows_to_be_missed():
+    """The rows of the table in "How often it is right" by fault: (runs, lint's rules, named first, right first)."""
+    page = (Path(__file__).parent.parent / "docs" / "doctor.md").read_text()
+    (part,) = re.findall(r"<!-- generated: confusion -->\n(.*?)<!-- end -->", page, re.DOTALL)
+    (said,) = re.findall(r"^\*\*What it misses\.\*\* (.+?)\n\n", page, re.MULTILINE | re.DOTALL)
+    cells = [line.split(" | ") for line in part[: part.index("<details>")].splitlines() if line.startswith("| ")]
+    rows = {name.removeprefix("| "): rest for name, *rest in cells if len(rest) == 5}
+    right = {name: [int(word) for word in rest[3].split(" of ")] for name, rest in rows.items() if " of " in rest[3]}
+    said = said.replace("\n", " ")
+    assert "A learning rate that is ten times too high or too low, and nothing else wrong, is named in no run" in said
+    assert all(right[name][0] == 0 < right[name][1] for name in ("lr-x10", "lr-div10"))
+    assert "a short discount in part of the runs" in said
+    assert 0 < right["gamma-0.5"][0] < right["gamma-0.5"][1]
+    assert "A network or an observation that lacks something is not seen in a log" in said
+    assert all(rows[name][2].startswith("nothing") and "(" in rows[name][2] for name in ("flat-mlp", "single-frame"))
+    assert "In a share of healthy runs a symptom is named, but no fault" in said
+    healthy = re.search(r"a fault named in (\d+) of \d+ .+?, only a symptom named in (\d+) of (\d+) ", part)
+    assert healthy[1] == "0"
+    assert 0 < int(healthy[2]) < int(healthy[3])
+    assert "Lint warns of each fault" in said
+    assert all(rest[1] != NOTHING for name, rest in rows.items() if name != REFERENCE.name)
 
 
 def test_where_all_runs_are_tuned_ones_it_says_so():

@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -203,3 +205,23 @@ def test_mistakes_get_one_message(tmp_path, measured, capsys, words, message):
 def test_the_study_finds_the_file_of_this_machine(tmp_path, measured):
     call(tmp_path, "--rounds", "1")
     assert json.loads(stored_file(tmp_path).read_text())["machine"]["cpu"] == machine()["cpu"]
+
+
+def test_the_pages_say_of_the_speed_gate_what_its_table_shows():
+    """docs/gates.md, "Which, when?", and docs/fidelity.md, on a slower learner: words for counts of resampled gates."""
+    docs = Path(__file__).parent.parent / "docs"
+    gates, fidelity = (" ".join((docs / name).read_text().split()) for name in ("gates.md", "fidelity.md"))
+    rows = re.findall(
+        r"^\| (.+?, resampled: .+?) \| 400 \| (\d+) \| (\d+) \| \d+ \|", (docs / "gates.md").read_text(), re.M
+    )
+    counts = {name.replace("update and training ", ""): (int(fail), int(open_)) for name, fail, open_ in rows}
+    in_turn, ratios = "--against, 12 rounds, resampled: ", "stored ratios, 8 sessions and 1, resampled: "
+    assert "with twelve rounds about half of unchanged trees get it" in gates
+    assert 160 <= counts[in_turn + "nothing changed"][1] <= 240
+    assert "Without `--against` nearly all do, and there a loss of 15 % is seldom found" in gates
+    assert counts[ratios + "nothing changed"][1] >= 380
+    assert counts[ratios + "1.15 times as slow"][0] <= 40
+    assert "all those against a revision fail a learner that takes 1.3 times as long" in fidelity
+    assert counts[in_turn + "1.3 times as slow"][0] == 400
+    assert "more than half of those by stored ratios" in fidelity
+    assert counts[ratios + "1.3 times as slow"][0] > 200

@@ -27,7 +27,7 @@ from benchmarks.permutation import (
 STATISTICS = (iqm_difference, standardised_difference)
 both = pytest.mark.parametrize("statistic", STATISTICS, ids=lambda function: function.__name__)
 
-# Two games, two runs a side: the example of docs/gates.md, in tenths.
+# Two games, two runs a side: the example of docs/score-gate.md, in tenths.
 FIRST = np.array([[1.0, 5.0], [3.0, 6.0]])  # [runs, games]
 SECOND = np.array([[2.0, 7.0], [4.0, 8.0]])
 

@@ -11,7 +11,10 @@ import pytest
 from matplotlib import image as mpl_image
 
 from benchmarks.__main__ import COMMANDS, GROUPS
+from benchmarks.doctor.probes.ladder import LADDER
 from benchmarks.failures.drawings import draw_groups
+from benchmarks.failures.effects import Verdict
+from benchmarks.failures.findings import find
 from benchmarks.gates.calibration_drawing import draw_calibration
 from benchmarks.readme import PAGES, PARTS, draw_baseline, draw_doctor, draw_published, draw_speeds, update_page
 from benchmarks.store import Store
@@ -98,3 +101,39 @@ def test_commands_and_suites_of_the_readme_are_all_there_are():
     assert named == {*COMMANDS, *GROUPS}
     suites = text[text.index("Suites:") :].split(".")[0]
     assert set(re.findall(r"`(\w+)`", suites)) == set(SUITES)
+
+
+def test_what_the_readme_calls_shown_and_not_shown():
+    """The 28 details are counted in test_fidelity.py."""
+    text = README.read_text()
+    assert f"{len(LADDER)} tiny environments, each aimed at one cause" in text
+    assert "than three peers' on a CPU" in text
+    speed = text[text.index("<!-- generated: speed -->") :]
+    peers = re.findall(r"^\| [\w-]+ \| .*\| \*\*\S+\*\* \((\S+) to \S+\) \| \*\*\S+\*\* \((\S+) to", speed, re.M)
+    assert len(peers) == 3
+    assert all(float(lowest) > 1 for ratios in peers for lowest in ratios)
+    assert "No stored run of ours is longer than 100k frames, and no GPU has run it." in text
+    kept = [path for path in (ROOT / "results").glob("*/**/run.json") if path.parts[len(ROOT.parts) + 1] != "runs"]
+    runs = [json.loads(path.read_text()) for path in kept]
+    assert len(runs) > 100
+    assert max(run["frames_done"] for run in runs) == 100_000
+    assert all(run["provenance"]["torch"]["gpu"] is None for run in runs)
+    assert all(
+        json.loads(path.read_text())["machine"].get("gpu") is None
+        for path in (ROOT / "results" / "speed").glob("*/*.json")
+    )
+
+
+def test_the_house_of_the_readme_has_every_page():
+    house = README.read_text().split("## The house")[1]
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} == set(re.findall(r"([\w-]+\.md)(?=[,\n])", house))
+
+
+def test_few_explanations_show_at_100k_frames():
+    """What the README says of why-dqn-fails.md, and the table of protocols of the protocol `early`."""
+    text = " ".join(README.read_text().split())
+    assert "few of them show at 100k frames, and [the page](docs/why-dqn-fails.md) says which" in text
+    assert "100k frames: some faults show, most do not" in text
+    rows = find(Store(ROOT / "results"), "early-v1-100k").rows
+    shown = sum(row.judged.verdict is Verdict.CONFIRMED for row in rows)
+    assert 0 < shown < len(rows) / 2

@@ -2,7 +2,7 @@
 
 Each mutant is one edit that keeps every shape and lets training run to its end. The tree is copied, edited, and the
 agent's tests run on the copy until the first fails. What only costs time is the speed gate's to notice.
-``--results FILE`` stores the table for docs/gates.md.
+``--results FILE`` stores the table for docs/fidelity.md.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from benchmarks.markdown import table
 
 NO_CAUSE = "no cause stands for it"
 NONE_HELD_OUT = "No run but those that the bars of the verdicts were set on is finished yet."
+MATRIX = "The same as a matrix: fault put in by fault named first"
 HEADER = ("put in", "runs", "lint warns of", "named first in the log (runs)", "right first", "right named")
 
 Rows = tuple[tuple[str, ...], ...]
@@ -112,13 +113,10 @@ def sentences(looked: Sequence[Looked]) -> tuple[tuple[str, str], ...]:
         )
     missed = [f"only a hint for {', '.join(lint['hinted'])}"] if lint["hinted"] else []
     missed += [f"nothing right for {', '.join(lint['missed'])}"] if lint["missed"] else []
+    if missed:  # a rule reads the very setting that was changed: that it warns is no finding
+        warned = f"warns of {len(lint['warned'])} of {faults} faults by a right rule"
+        said.append(("Lint", "; ".join([warned, *missed]) + "."))
     said += [
-        (
-            "Lint",
-            "; ".join([f"warns of {len(lint['warned'])} of {faults} faults by a right rule", *missed])
-            + ". A rule reads "
-            "the very setting that was changed: this shows that the rules look at it, not what they would foresee.",
-        ),
         (
             "How",
             f"lint is given the configuration alone; verdicts the log, with no setting but {', '.join(KEPT_SETTINGS)}, "
@@ -161,9 +159,10 @@ def summary(looked: Sequence[Looked]) -> str:
 
 
 def markdown(looked: Sequence[Looked]) -> str:
-    """Rates, table and matrix."""
+    """Rates, table and, folded, the matrix."""
     header, rows = matrix_rows(looked)
-    matrix = table(header, rows) if rows else f"{NONE_HELD_OUT}\n"
+    folded = f"<details><summary>{MATRIX}</summary>\n\n{table(header, rows)}\n</details>\n" if rows else ""
+    matrix = folded or f"{NONE_HELD_OUT}\n"
     return f"{summary(looked)}\n{table(HEADER, fault_rows(looked), HEADER[:4])}\n{matrix}"
 
 

@@ -68,7 +68,8 @@ CAUSES: tuple[Cause, ...] = (
         "no-target-lag", "The target network does not lag behind the online network",
         (Sign("target_lag", "late", "target_lag", direct=True, of="target"),
          Sign("target_period", "last", "target_period", direct=True, of="target")),
-        "Copy to the target every 10,000 agent steps (or a hundredth of the run) and change nothing else.",
+        "Copy to the target every 10,000 agent steps, or a hundredth of the run, whichever is less, and change nothing "
+        "else.",
         "Mnih et al. 2015, Methods and Extended Data Table 3",
         leads_to=("values-diverge", "overestimation", "errors-not-shrinking"),
     ),
