@@ -175,8 +175,12 @@ def test_a_run_that_is_told_to_end_records_it(tmp_path, sent):
     assert record.run["ended"] is not None
 
 
-@pytest.mark.parametrize(("option", "graphs"), [([], True), (["--graphs"], True), (["--no-graphs"], False)])
-def test_graphs_can_be_switched_off(option, graphs, cli, monkeypatch):
+@pytest.mark.parametrize(
+    ("words", "option", "value"),
+    [([], "graphs", True), (["--graphs"], "graphs", True), (["--no-graphs"], "graphs", False),
+     ([], "halves", None), (["--halves", "2"], "halves", 2), (["--halves", "1"], "halves", 1)],
+)  # fmt: skip
+def test_how_steps_are_launched_can_be_chosen(words, option, value, cli, monkeypatch):
     given = {}
 
     def stop(*_, **options):
@@ -184,5 +188,5 @@ def test_graphs_can_be_switched_off(option, graphs, cli, monkeypatch):
         raise UserError("far enough")
 
     monkeypatch.setattr("dqn_ref.run.run_population", stop)
-    assert cli("train", "--game", "breakout", *option)[0] == 2
-    assert given["graphs"] is graphs
+    assert cli("train", "--game", "breakout", *words)[0] == 2
+    assert given[option] == value

@@ -302,6 +302,33 @@ def test_work_is_captured_once_and_then_replayed(monkeypatch):
     assert log == ["work"] * 3 + ["record", "work", "recorded"] + ["replay"] * 3
 
 
+def test_a_capture_that_breaks_off_leaves_the_stream_as_it_was(monkeypatch):
+    """The stand-in leaves its stream the current one, as torch.cuda.graph does where the capture's end fails too."""
+    current = ["trunk"]
+
+    class Breaks:
+        def __init__(self, graph, stream):
+            self.stream = stream
+
+        def __enter__(self):
+            current[0] = self.stream
+
+        def __exit__(self, *error):
+            raise RuntimeError("capture_end failed, too")
+
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: "capture")
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    monkeypatch.setattr(torch.cuda, "graph", Breaks)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: current[0])
+    monkeypatch.setattr(torch.cuda, "set_stream", lambda stream: current.__setitem__(0, stream))
+    work = Captured(lambda: 1 / 0, captures=True)
+    work._calls = launch.WARM_UP_CALLS
+    for _ in range(2):  # and it is tried again, not taken for done
+        with pytest.raises(RuntimeError, match="capture_end"):
+            work()
+        assert current == ["trunk"]
+
+
 def test_plain_work_is_done_at_every_call():
     log = []
     work = Captured(lambda: log.append("work"), captures=False)

@@ -402,7 +402,7 @@ def test_on_a_gpu_the_wait_for_the_device_is_no_host_overhead(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Not saving anything")
 @pytest.mark.parametrize("without", [[], ["rliable"]])
-def test_exactly_the_expected_benches_are_run(without, monkeypatch, capsys):
+def test_exactly_the_expected_benches_are_run(without, monkeypatch, capsys, tmp_path):
     names, collect = expected_names([1, 2], 2, True, without), pytest.main
     setting = bench_speed.Setting(torch.device("cpu"), (1, 2), 2, True, True)
 
@@ -413,25 +413,30 @@ def test_exactly_the_expected_benches_are_run(without, monkeypatch, capsys):
 
     monkeypatch.setattr(pytest, "main", main)
     with pytest.raises(UserError, match="missing"):
-        cli.run_benches(setting, names)
+        cli.run_benches(setting, names, tmp_path)
     collected = [line.split("::bench_")[1] for line in capsys.readouterr().out.splitlines() if "::bench_" in line]
     assert sorted(collected) == sorted(names)
 
 
-def test_a_bench_that_fails_does_not_take_the_others_with_it(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "bench-speed-failed-0.json").write_text("an earlier one")
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [(pytest.ExitCode.TESTS_FAILED, UserError), (pytest.ExitCode.INTERRUPTED, KeyboardInterrupt)],
+)
+def test_a_bench_that_ends_early_does_not_take_the_others_with_it(code, error, monkeypatch, tmp_path):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (folder / "bench-speed-failed-0.json").write_text("an earlier one")
 
     def main(options, plugins):
         Path(next(word for word in options if "json" in word).partition("=")[2]).write_text('{"benchmarks": [1]}')
-        return pytest.ExitCode.TESTS_FAILED
+        return code
 
     monkeypatch.setattr(pytest, "main", main)
     setting = bench_speed.Setting(torch.device("cpu"), (1,), 2, True, True)
-    with pytest.raises(UserError, match=r"kept in .*bench-speed-failed-1\.json"):
-        cli.run_benches(setting, [])
-    assert (tmp_path / "bench-speed-failed-1.json").read_text() == '{"benchmarks": [1]}'
-    assert (tmp_path / "bench-speed-failed-0.json").read_text() == "an earlier one"
+    with pytest.raises(error, match=r"kept in .*results/bench-speed-failed-1\.json"):
+        cli.run_benches(setting, [], folder)
+    assert (folder / "bench-speed-failed-1.json").read_text() == '{"benchmarks": [1]}'
+    assert (folder / "bench-speed-failed-0.json").read_text() == "an earlier one"
 
 
 def test_what_judges_a_measurement_needs_no_torch():

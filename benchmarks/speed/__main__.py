@@ -195,9 +195,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if folder:
             check_folder(folder)
-        result = (
-            read_stored(asked.show) if asked.show else measure(asked.device, members, asked.quick, folder or Path())
-        )
+        broken_off = folder or Path()
+        result = read_stored(asked.show) if asked.show else measure(asked.device, members, asked.quick, broken_off)
         console.print()
         show(result)
         print(f"Measured in {format_seconds(result['seconds'])}.")
