@@ -440,7 +440,7 @@ def test_a_record_that_no_run_wrote_is_broken(tmp_path):
     content = json.loads((folder / "run.json").read_text())
     content["protocol"]["overrides"] = ["batch_size"]
     (folder / "run.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match=r"protocol.overrides is no object"):
+    with pytest.raises(UserError, match=r"protocol.overrides is \['batch_size'\], expected an object"):
         read_scores(tmp_path)
 
 
