@@ -340,6 +340,18 @@ def test_whatever_a_file_says_is_judged_or_refused(dialect, data):
     json.dumps(as_json(Path("c.json"), found, lint(found.setup)))
 
 
+@pytest.mark.parametrize("reward", [0.5, 10**400, -(10**400)])
+def test_a_reward_of_any_size_is_a_number(reward):
+    found = translate(Path("c.json"), None, {"constant_reward": reward}, "ours")
+    assert found.setup.rewards_from_game is False
+
+
+@pytest.mark.parametrize("reward", [float("nan"), float("inf"), True, "x"])
+def test_what_is_no_number_is_no_reward(reward):
+    with pytest.raises(UserError, match="constant_reward must be a number"):
+        translate(Path("c.json"), None, {"constant_reward": reward}, "ours")
+
+
 def test_every_dialect_knows_its_own_defaults():
     for dialect in DIALECTS:
         assert dialect.defaults.keys() <= dialect.names

@@ -211,7 +211,7 @@ _KINDS = get_type_hints(Setup)
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf  # of any size
 
 
 def _check(name: str, value: object) -> None:
