@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.markdown import escaped, table
+from benchmarks.markdown import escaped, folded, table
 from benchmarks.page.content import Content
 from benchmarks.page.page import SYMBOLS
 from benchmarks.report import HEADER, format_interval
@@ -34,8 +34,8 @@ def summary(content: Content) -> str:
         rows.append(
             (game.name, f"{len(game.scores)}", f"{mean}{sd}", f"{game.random:,.1f}", f"{game.human:,.1f}", normalised)
         )
-    lines += ["", f"<details><summary>{len(content.games)} games</summary>", "", table(HEADER, rows)]
-    return "\n".join([*lines, "</details>", "", _origin(content)]) + "\n"
+    lines += ["", folded(f"{len(content.games)} games", table(HEADER, rows))]
+    return "\n".join([*lines, _origin(content)]) + "\n"
 
 
 def _headline(content: Content) -> str:

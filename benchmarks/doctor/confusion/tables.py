@@ -27,7 +27,7 @@ from benchmarks.doctor.confusion.runs import (
     Looked,
 )
 from benchmarks.failures.variants import VARIANTS
-from benchmarks.markdown import table
+from benchmarks.markdown import folded, table
 
 NO_CAUSE = "no cause stands for it"
 NONE_HELD_OUT = "No run but those that the bars of the verdicts were set on is finished yet."
@@ -161,8 +161,7 @@ def summary(looked: Sequence[Looked]) -> str:
 def markdown(looked: Sequence[Looked]) -> str:
     """Rates, table and, folded, the matrix."""
     header, rows = matrix_rows(looked)
-    folded = f"<details><summary>{MATRIX}</summary>\n\n{table(header, rows)}\n</details>\n" if rows else ""
-    matrix = folded or f"{NONE_HELD_OUT}\n"
+    matrix = folded(MATRIX, table(header, rows)) if rows else f"{NONE_HELD_OUT}\n"
     return f"{summary(looked)}\n{table(HEADER, fault_rows(looked), HEADER[:4])}\n{matrix}"
 
 
