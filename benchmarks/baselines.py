@@ -107,7 +107,7 @@ def listing(store: Store) -> list[tuple[str, ...]]:
         except UserError as error:
             rows.append((folder.name, _standing(folder.name), "", "", "", _short(error, folder)))
             continue
-        sources = {record.run["provenance"]["source"]["commit"][:10] for record in found.records}
+        sources = {origin["source"]["commit"][:10] for record in found.records for origin in record.provenances}
         when, why = last_word(found.about)
         words = f"{when[:10]}: {why}"
         frames = format_frames(found.matrix.frames)

@@ -94,7 +94,8 @@ def check_setting(record: RunRecord, protocol: Protocol, config: DQNConfig, grou
 def run_matrix(matrix: Matrix, store: Store, device: str, say: Callable[[str], None]) -> bool:
     """Make the missing runs of ``matrix``. Returns whether every cell is finished now.
 
-    A finished run is never made again, an unfinished one is kept aside and started afresh.
+    A finished run is never made again. An unfinished one is gone on with from its checkpoint; if it has none, it is
+    kept aside and started afresh.
     """
     with store.exclusive(matrix.group):
         cells = matrix.cells(store)
@@ -104,7 +105,6 @@ def run_matrix(matrix: Matrix, store: Store, device: str, say: Callable[[str], N
             return True
         at_once, threads = machine_share(matrix, device)
         say(f"{len(cells) - len(missing)} of {len(cells)} runs are finished; making {len(missing)}, {at_once} at once.")
-        members = [cell.member for cell in missing]
         jobs = [
             Job(
                 games,
@@ -112,25 +112,34 @@ def run_matrix(matrix: Matrix, store: Store, device: str, say: Callable[[str], N
                 matrix.frames,
                 matrix.protocol.protocol,
                 store.runs(matrix.group),
-                _log(store, matrix, name),
+                _log(store, matrix, Member(games[0], seeds[0]).name),
+                goes_on=after is not None,
             )
-            for games, seeds in populations(members, at_once if device == "cuda" else 1)
-            for name in [Member(games[0], seeds[0]).name]
+            for after, cells in by_checkpoint(missing)
+            for games, seeds in populations([cell.member for cell in cells], at_once if device == "cuda" else 1)
         ]
         make(jobs, 1 if device == "cuda" else at_once, threads, device, say)
         return all(cell.status == "finished" for cell in matrix.cells(store))
 
 
 def clear_missing(cells: Sequence[Cell], store: Store, say: Callable[[str], None]) -> list[Cell]:
-    """The unfinished of ``cells``; what is left of attempts is set aside. Raises UserError: one is being run."""
+    """The unfinished of ``cells``; what cannot be gone on with is set aside. Raises UserError: one is being run."""
     missing = [cell for cell in cells if cell.status != "finished"]
     elsewhere = [cell.name for cell in missing if cell.status == "running"]
     if elsewhere:
         raise UserError(f"{', '.join(elsewhere)} are being run by another process. Wait for it, or stop it first.")
     for cell in missing:
+        if cell.goes_on_after:
+            say(f"{cell.name} was {cell.status}; it goes on after {cell.goes_on_after:,} frames.")
         if aside := store.set_aside(cell):
             say(f"{cell.name} was {cell.status}; kept as {aside.relative_to(store.root)}, started again.")
     return missing
+
+
+def by_checkpoint(missing: Sequence[Cell]) -> list[tuple[int | None, list[Cell]]]:
+    """``missing`` by the frames that they go on after: only runs of one step go on together. The fresh come last."""
+    frames = sorted({cell.goes_on_after for cell in missing}, key=lambda after: -(after or 0))
+    return [(after, [cell for cell in missing if cell.goes_on_after == after]) for after in frames]
 
 
 def make(jobs: Sequence[Job], at_once: int, threads: int, device: str, say: Callable[[str], None]) -> None:

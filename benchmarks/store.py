@@ -2,7 +2,7 @@
 
 results/
   runs/PROTOCOL-FRAMES/GAME-sSEED/   records of this machine's runs (not in version control)
-  runs/PROTOCOL-FRAMES/attempts/     runs that did not finish, kept
+  runs/PROTOCOL-FRAMES/attempts/     runs that did not finish and had no checkpoint, kept
   runs/PROTOCOL-FRAMES/logs/         what the runs printed
   failures/PROTOCOL-FRAMES/VARIANT/GAME-sSEED/   records of the failures suite, without weights in version control
   baselines/NAME/                    records that gates compare with, without weights; NAME is SUITE-PROTOCOL-FRAMES
@@ -31,8 +31,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from benchmarks import seals
 from dqn_ref.config import UserError, format_frames
 from dqn_ref.records import RunRecord, now, write_json
@@ -59,6 +57,11 @@ class Cell:
     def name(self) -> str:
         """Readable id of the run within its group."""
         return self.folder.name
+
+    @property
+    def goes_on_after(self) -> int | None:
+        """Frames after which a run that was stopped can be gone on with."""
+        return self.record.goes_on_after if self.record and self.status in ("interrupted", "failed") else None
 
 
 class Store:
@@ -98,13 +101,13 @@ class Store:
         if record.member != member:
             raise UserError(f"{path} holds the run of {record.member}, expected {member}. Move it to its own folder.")
         status = record.status
-        if status == "running" and not _alive(record.pid, path):
+        if status == "running" and not record.is_being_written():
             status = "interrupted"  # it was killed before it could say so
         return Cell(member, path, status, record)
 
     def set_aside(self, cell: Cell) -> Path | None:
-        """Move what is left of an unfinished run to attempts/, so that its place is free."""
-        if not cell.folder.exists() or cell.status in ("finished", "running"):
+        """Move what is left of an unfinished run that cannot be gone on with to attempts/: its place is free then."""
+        if not cell.folder.exists() or cell.status in ("finished", "running") or cell.goes_on_after:
             return None
         attempts = cell.folder.parent / "attempts"
         attempts.mkdir(exist_ok=True)
@@ -151,8 +154,8 @@ class Store:
         """
         _check_reason(reason)
         for record in records:
-            source = record.run["provenance"]["source"]
-            if source["commit"] is None or source["dirty"]:
+            sources = [origin["source"] for origin in record.provenances]
+            if any(source["commit"] is None or source["dirty"] for source in sources):
                 raise UserError(f"{record.folder} was run from uncommitted source; commit, and run it again.")
             if record.status != "finished":
                 raise UserError(f"{record.folder} is {record.status}; a baseline holds finished runs only.")
@@ -287,16 +290,6 @@ def _keep_older(path: Path) -> None:
     while (kept := path.with_name(f"{name}{f'_{number}' if number > 1 else ''}{path.suffix}")).exists():
         number += 1
     path.rename(kept)
-
-
-def _alive(pid: int, folder: Path) -> bool:
-    """Whether process ``pid`` still writes ``folder``: it runs, and it is not a younger one's number."""
-    try:
-        process = psutil.Process(pid)
-        younger = process.create_time() > os.stat(folder / "episodes.csv").st_mtime
-        return process.status() != psutil.STATUS_ZOMBIE and not younger
-    except (psutil.Error, OSError):
-        return False
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,11 +1,12 @@
-"""python -m dqn_ref train | evaluate | record"""
+"""python -m dqn_ref train | resume | evaluate | record"""
 
 from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,7 @@ DESCRIPTION = """The DQN of the Nature paper (Mnih et al. 2015) on real Atari ga
 
   python -m dqn_ref train --game breakout --seed 0 --frames 10M     train, record, evaluate
   python -m dqn_ref train --game breakout pong --seed 0 1           four runs side by side
+  python -m dqn_ref resume RUN_DIR                                  go on with a run that was stopped
   python -m dqn_ref evaluate RUN_DIR --episodes 30                  play the trained network
   python -m dqn_ref record RUN_DIR                                  a video of an evaluation episode
 
@@ -59,6 +61,26 @@ class Train:
     out: Path | None = None
     """New folder for the record; of several runs, the folder of theirs. Default: runs/PROTOCOL-FRAMES/GAME-sSEED."""
     config: Annotated[DQNConfig, tyro.conf.arg(name="")] = field(default_factory=DQNConfig)
+
+
+@dataclass
+class Resume:
+    """Go on with a run that was interrupted, failed or was killed, as if it had not been.
+
+    It goes on from its newest checkpoint; one is written every five minutes. The result is, bit by bit, that of a run
+    that was never stopped, if the machine and the versions are the same; where they are not, it says so and records it.
+    """
+
+    run_dir: tyro.conf.Positional[tuple[Path, ...]]
+    """Folder of the run; several go on side by side, if they stopped at the same step."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes CUDA where there is one."""
+    threads: int | None = None
+    """Threads of PyTorch on a CPU. Default: as many as the run had."""
+    graphs: bool = True
+    """As for train."""
+    halves: Literal[1, 2] | None = None
+    """As for train."""
 
 
 @dataclass
@@ -138,11 +160,40 @@ def train_command(arguments: Train) -> None:
             halves=arguments.halves,
             report=report,
         )
+    print_ended(folders)
+
+
+def resume_command(arguments: Resume) -> None:
+    """Run ``resume`` and show its progress."""
+    if not arguments.run_dir:
+        raise UserError("resume needs the folder of a run.")
+    if arguments.threads is not None and arguments.threads < 1:
+        raise UserError(f"--threads must be 1 or above, got {arguments.threads}.")
+    from dqn_ref.progress import shown_progress
+    from dqn_ref.run import resume_population
+
+    folders = list(arguments.run_dir)
+    with shown_progress(folders[0].name if len(folders) == 1 else f"{len(folders)} runs") as report:
+        resume_population(
+            folders,
+            device_name=arguments.device,
+            threads=arguments.threads,
+            graphs=arguments.graphs,
+            halves=arguments.halves,
+            report=report,
+            say=partial(print, flush=True),
+        )
+    print_ended(folders)
+
+
+def print_ended(folders: Sequence[Path]) -> None:
+    """What the finished runs in ``folders`` scored, and where they are."""
     from dqn_ref.records import RunRecord
 
-    for member, folder in zip(members, folders, strict=True):
-        for evaluation in RunRecord.read(folder).evaluations:
-            print_evaluation(member.name, evaluation)
+    for folder in folders:
+        record = RunRecord.read(folder)
+        for evaluation in record.evaluations:
+            print_evaluation(record.member.name, evaluation)
         print(f"Recorded in {folder}")
 
 
@@ -180,7 +231,7 @@ def print_evaluation(name: str, e: Mapping[str, Any]) -> None:
     )
 
 
-def parse(arguments: list[str]) -> Train | Evaluate | Record:
+def parse(arguments: list[str]) -> Train | Resume | Evaluate | Record:
     """Typed arguments. The defaults of the hyperparameters are those of the protocol that is named."""
     protocol = NATURE
     for position, word in enumerate(arguments):
@@ -191,10 +242,11 @@ def parse(arguments: list[str]) -> Train | Evaluate | Record:
     train_type = Annotated[
         Train, tyro.conf.subcommand("train", default=Train(game=tyro.MISSING, config=protocol.config))
     ]
+    resume_type = Annotated[Resume, tyro.conf.subcommand("resume")]
     evaluate_type = Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     record_type = Annotated[Record, tyro.conf.subcommand("record")]
     return tyro.cli(
-        train_type | evaluate_type | record_type,
+        train_type | resume_type | evaluate_type | record_type,
         prog="python -m dqn_ref",
         description=DESCRIPTION,
         args=arguments,
@@ -209,6 +261,8 @@ def main(arguments: list[str] | None = None) -> int:
         command = parse(sys.argv[1:] if arguments is None else arguments)
         if isinstance(command, Train):
             train_command(command)
+        elif isinstance(command, Resume):
+            resume_command(command)
         elif isinstance(command, Evaluate):
             evaluate_command(command)
         else:
@@ -217,7 +271,10 @@ def main(arguments: list[str] | None = None) -> int:
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {error}", style="red", markup=False)
         return 2
     except KeyboardInterrupt:
-        print("Interrupted; a run's record says so, and no video is left by halves.", file=sys.stderr)
+        print(
+            "Interrupted; a run's record says so (resume goes on with it), and no video is left by halves.",
+            file=sys.stderr,
+        )
         return 130
     return 0
 

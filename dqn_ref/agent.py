@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,20 +35,40 @@ class Agent:
         self._explore = member.numpy_stream("explore")
         self._sampling = member.numpy_stream("replay")
         self._drawn = BLOCK
+        self._before_block = self._explore.bit_generator.state
         self._uniform: NDArray[np.float64] = np.empty((BLOCK, num_streams))
         self._random_action: NDArray[np.int64] = np.empty((BLOCK, num_streams), np.int64)
 
     def explore(self, epsilon: float) -> NDArray[np.int64]:
         """A random action with probability ``epsilon``, else -1, for each stream."""
         if self._drawn == BLOCK:
-            self._uniform = self._explore.random((BLOCK, self.num_streams))
-            self._random_action = self._explore.integers(self.num_actions, size=(BLOCK, self.num_streams))
-            self._drawn = 0
+            self._draw_block()
         explores = self._uniform[self._drawn] < epsilon
         actions: NDArray[np.int64] = np.where(explores, self._random_action[self._drawn], -1)
         self._drawn += 1
         return actions
 
+    def _draw_block(self) -> None:
+        self._before_block = self._explore.bit_generator.state
+        self._uniform = self._explore.random((BLOCK, self.num_streams))
+        self._random_action = self._explore.integers(self.num_actions, size=(BLOCK, self.num_streams))
+        self._drawn = 0
+
     def draw(self, transitions: int, batch_size: int) -> NDArray[np.int64]:
         """Numbers of the transitions to learn from, [B], uniform, with replacement."""
         return self._sampling.integers(transitions, size=batch_size)
+
+    def drawn(self) -> dict[str, Any]:
+        """Where its random streams stand, for ``resume_draws``; numbers and strings only."""
+        return {
+            "block": self._before_block,
+            "drawn_of_block": self._drawn,
+            "sampling": self._sampling.bit_generator.state,
+        }
+
+    def resume_draws(self, drawn: Mapping[str, Any]) -> None:
+        """Go on where an agent stood that had ``drawn`` at least one step's numbers."""
+        self._explore.bit_generator.state = drawn["block"]
+        self._draw_block()
+        self._drawn = drawn["drawn_of_block"]
+        self._sampling.bit_generator.state = drawn["sampling"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -124,6 +124,27 @@ class Learner:
         """Copy the online network to the target network."""
         with torch.no_grad():
             torch._foreach_copy_(self._target_weights, self.weights)
+
+    def state(self) -> dict[str, list[Tensor]]:
+        """All that later updates and measures depend on."""
+        return {
+            "online": self.weights,
+            "target": self._target_weights,
+            "gradient": list(self.gradient),
+            "loss_sum": [self.loss_sum],
+            **self.optimizer.state(),
+        }
+
+    @torch.no_grad()
+    def restore(self, state: Mapping[str, Sequence[Tensor]]) -> None:
+        """Take over the ``state`` of another; its tensors are copied to where these lie."""
+        torch._foreach_copy_(self.weights, list(state["online"]))
+        torch._foreach_copy_(self._target_weights, list(state["target"]))
+        torch._foreach_copy_(self.gradient, list(state["gradient"]))
+        self.loss_sum.copy_(state["loss_sum"][0])
+        self.optimizer.restore({name: state.get(name, []) for name in self.optimizer.state()})
+        if self.network is not self.online:
+            torch._foreach_copy_(self._network_weights, self.weights)
 
     def gradient_norm(self) -> Tensor:
         """L2 norm of the newest update's gradient, a scalar on the device."""

@@ -29,25 +29,26 @@ class Measures:
         population: at work.
         number: of the member in it.
         size: states held out, and transitions of a fresh sample.
+        heldout: the states [size, 4, 84, 84]; by default they are drawn from replay.
     """
 
-    def __init__(self, population: Population, number: int, size: int) -> None:
+    def __init__(self, population: Population, number: int, size: int, heldout: Tensor | None = None) -> None:
         self._population, self._number, self._size = population, number, size
         self._agent = population.agents[number]
-        self._sampling = self._agent.member.numpy_stream("measures")
-        self._heldout = population.heldout_batch(number, size).s_tm1
+        self.sampling = self._agent.member.numpy_stream("measures")
+        self.heldout = population.heldout_batch(number, size).s_tm1 if heldout is None else heldout
 
     @torch.inference_mode()
     def row(self, starts: Sequence[NDArray[np.uint8]]) -> dict[str, float]:
         """All measures now. ``starts``: first frames [84, 84] of the episodes that ended since the last row."""
         found = {**self._of_values(), **self._of_weights(), **self._of_replay(), **self._q_start(starts)}
-        numbers = torch.stack([torch.as_tensor(value, device=self._heldout.device).float() for value in found.values()])
+        numbers = torch.stack([torch.as_tensor(value, device=self.heldout.device).float() for value in found.values()])
         return dict(zip(found, numbers.tolist(), strict=True))  # the one read from the device
 
     # ------------------------------------------------------------------ on the held-out states
 
     def _of_values(self) -> dict[str, Tensor | float]:
-        learner, states = self._agent.learner, self._heldout
+        learner, states = self._agent.learner, self.heldout
         activations = learner.network.activations(states)
         q = learner.network.head(activations[-1]).float()  # [N, A]
         best, greedy = q.max(dim=1)
@@ -84,7 +85,7 @@ class Measures:
     def _of_replay(self) -> dict[str, Tensor | float]:
         population, learner = self._population, self._agent.learner
         replay, per = population.replay, population.streams_per_member
-        batch = population.sampled(self._number, self._sampling, self._size)
+        batch = population.sampled(self._number, self.sampling, self._size)
         q_tm1 = learner.values(batch.s_tm1).gather(1, batch.a_tm1[:, None])[:, 0]
         target = batch.r_t + batch.discount_t * learner.target(batch.s_t).float().amax(dim=1)
         streams = slice(self._number * per, (self._number + 1) * per)
@@ -101,7 +102,7 @@ class Measures:
     def _q_start(self, starts: Sequence[NDArray[np.uint8]]) -> dict[str, Tensor | float]:
         if not starts:
             return {"q_start": math.nan}
-        frames = torch.from_numpy(np.stack(starts)).to(self._heldout.device)[:, None]
+        frames = torch.from_numpy(np.stack(starts)).to(self.heldout.device)[:, None]
         state = frames.repeat(1, STACK, 1, 1)  # as replay stacks the first frame of an episode
         if not self._population.replay.repeat_first_frame:
             state[:, :-1] = 0

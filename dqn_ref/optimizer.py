@@ -10,7 +10,7 @@ adds its eps outside the root, which is another optimiser (``floor_outside_root`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -82,6 +82,15 @@ class RMSProp:
             torch._foreach_sqrt_(root)
         return root
 
+    def state(self) -> dict[str, list[Tensor]]:
+        """What it remembers, by weight."""
+        return {"mean": self.mean, "mean_square": self.mean_square}
+
+    def restore(self, state: Mapping[str, Sequence[Tensor]]) -> None:
+        """Remember ``state`` instead; its tensors are copied to where these lie."""
+        torch._foreach_copy_(self.mean, list(state["mean"]))
+        torch._foreach_copy_(self.mean_square, list(state["mean_square"]))
+
     @torch.no_grad()
     def newest_step(self, gradient: Sequence[Tensor]) -> list[Tensor]:
         """What the newest ``step``, which was given ``gradient``, added to each of the weights."""
@@ -102,6 +111,22 @@ class Adam:
         for weight, d in zip(self._weights, gradient, strict=True):
             weight.grad = d
         self.optimizer.step()
+
+    def state(self) -> dict[str, list[Tensor]]:
+        """What it remembers, by weight; nothing before the first step."""
+        known = [self.optimizer.state[weight] for weight in self._weights if self.optimizer.state[weight]]
+        return {name: [each[name] for each in known] for name in ("step", "exp_avg", "exp_avg_sq")}
+
+    def restore(self, state: Mapping[str, Sequence[Tensor]]) -> None:
+        """Remember ``state`` instead."""
+        for weight, step, *means in zip(self._weights, *state.values(), strict=bool(state["step"])):
+            mean, mean_square = (torch.empty_like(weight).copy_(saved) for saved in means)
+            on_gpu = self.optimizer.defaults["capturable"]
+            self.optimizer.state[weight] = {
+                "step": step.to(weight.device if on_gpu else "cpu"),
+                "exp_avg": mean,
+                "exp_avg_sq": mean_square,
+            }
 
     @torch.no_grad()
     def newest_step(self, gradient: Sequence[Tensor]) -> list[Tensor]:

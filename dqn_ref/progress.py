@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 if TYPE_CHECKING:
-    from dqn_ref.run import Progress as RunProgress
+    from dqn_ref.group import Progress as RunProgress
 
 PLAIN_LINE_SECONDS = 10.0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch.utils.tensorboard import SummaryWriter
 
-from dqn_ref import records
+from dqn_ref import checkpoint, records
 from dqn_ref.in_play import Episode
 from dqn_ref.measures import Measures
 from dqn_ref.population import Population
@@ -22,19 +23,36 @@ MOST_STARTS = 64  # of the newest episodes, whose first states are looked at aga
 
 
 class MemberRecorder:
-    """Follows one member through training and writes its folder."""
+    """Follows one member through training and writes its folder.
+
+    Args:
+        folder: new; or that of a stopped run, to go on with.
+        run: what run.json says of the run.
+        population: at work.
+        number: of the member in it.
+        frames_per_agent_step: as configured.
+        saved: tensors and notes of the stopped run's checkpoint.
+    """
 
     def __init__(
-        self, folder: Path, run: dict[str, Any], population: Population, number: int, frames_per_agent_step: int
+        self,
+        folder: Path,
+        run: Mapping[str, Any],
+        population: Population,
+        number: int,
+        frames_per_agent_step: int,
+        saved: tuple[checkpoint.Tensors, Mapping[str, Any]] | None = None,
     ) -> None:
-        self.writer = records.RunWriter(folder, run)
+        self.writer = records.RunWriter(folder, run, None if saved is None else saved[1]["lengths"])
         self.population = population
         self.number = number  # of the member in its population
         self.learner = population.agents[number].learner
         self.frames_per_agent_step = frames_per_agent_step
         self.frames_done = 0
         self.returns: list[int] = []  # raw, of episodes that ran to their end
-        self._events = SummaryWriter(str(folder / "tensorboard"))
+        frames_saved = None if saved is None else saved[1]["agent_step"] * frames_per_agent_step
+        purge = None if frames_saved is None else frames_saved + 1
+        self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=purge)
         self._measures: Measures | None = None
         self.best_frames: int | None = None  # training frames of the weights kept as the best
         self._best_mean = -math.inf
@@ -42,6 +60,8 @@ class MemberRecorder:
         self._updates = 0
         self._closed = False
         self._starts: list[tuple[NDArray[np.uint8], float]] = []  # of the newest that have ended since the last row
+        if saved is not None:
+            self._restore(*saved)
 
     def end_episode(self, episode: Episode) -> None:
         """Write an episode of this member."""
@@ -110,6 +130,42 @@ class MemberRecorder:
         save_file(state, temporary, metadata={"training_frames": str(self.frames_done)})
         os.replace(temporary, path)
 
+    def save_checkpoint(self, tick: Tick, wall_seconds: float, played: bytes) -> None:
+        """Write what the run needs to go on from here. To be called after a row of progress only.
+
+        Args:
+            played: of this member's streams, since the last call.
+        """
+        self.writer.actions(played)
+        tensors = self.learner.state()
+        if self._measures is not None:
+            tensors["heldout"] = [self._measures.heldout]
+        notes = {
+            "agent_step": tick.agent_step,
+            "updates": tick.updates,
+            "wall_seconds": wall_seconds,
+            "lengths": self.writer.lengths(),
+            "fingerprint": checkpoint.fingerprint(self.population, self.number),
+            "draws": self.population.agents[self.number].drawn(),
+            "measures": None if self._measures is None else self._measures.sampling.bit_generator.state,
+            "returns": self.returns,
+            "iteration_returns": self._iteration_returns,
+            "best_frames": self.best_frames,
+            "best_mean": self._best_mean,
+        }
+        checkpoint.save(self.writer.folder, tensors, notes)
+        self.writer.checkpoint(self.frames_done)
+
+    def _restore(self, tensors: checkpoint.Tensors, notes: Mapping[str, Any]) -> None:
+        self.frames_done = notes["agent_step"] * self.frames_per_agent_step
+        self._updates = notes["updates"]
+        self.returns, self._iteration_returns = notes["returns"], notes["iteration_returns"]
+        self.best_frames, self._best_mean = notes["best_frames"], notes["best_mean"]
+        if notes["measures"] is not None:
+            (heldout,) = tensors["heldout"]
+            self._measures = Measures(self.population, self.number, len(heldout), heldout)
+            self._measures.sampling.bit_generator.state = notes["measures"]
+
     def close(self, status: str, error: str | None = None) -> None:
         """End the record with ``status``, unless it has ended."""
         if self._closed:
@@ -117,3 +173,5 @@ class MemberRecorder:
         self._closed = True
         self.writer.close(status, self.frames_done, error)  # first: the events may break off at a full disk
         self._events.close()
+        if status == "finished":
+            checkpoint.remove(self.writer.folder)

@@ -8,6 +8,7 @@
       weights.safetensors   the network, written at every iteration
       weights-best.safetensors   the network of the iteration with the highest training returns
       tensorboard/          the progress as events
+      checkpoint.safetensors, actions.bin   what an unfinished run needs to go on (checkpoint.py)
 
 A failed or interrupted run is a status, never a score.
 """
@@ -23,6 +24,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
+
+import psutil
 
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.seeds import Member
@@ -96,32 +99,60 @@ def _check_new_folder(folder: Path) -> None:
 class RunWriter:
     """Writes one run's folder, as it goes along.
 
+    Args:
+        folder: new or empty.
+        run: what run.json says of it.
+        lengths: bytes of each file to go on after, if the folder is that of a stopped run; the rest is cut off.
+
     Raises:
         UserError: the folder is taken, foreign, or cannot be written.
     """
 
-    def __init__(self, folder: Path, run: Mapping[str, Any]) -> None:
-        check_new_folder(folder)
+    FILES = ("episodes.csv", "progress.csv", "actions.bin")
+
+    def __init__(self, folder: Path, run: Mapping[str, Any], lengths: Mapping[str, int] | None = None) -> None:
+        if lengths is None:
+            check_new_folder(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            # "x": of two runs that start in one folder at once, one fails here
-            (folder / "run.json").open("x").close()
+            if lengths is None:
+                # "x": of two runs that start in one folder at once, one fails here
+                (folder / "run.json").open("x").close()
+            else:
+                _cut(folder, lengths)
         except FileExistsError:
             raise UserError(f"{folder} already holds a run. Choose another --out.") from None
         except OSError as error:
             raise UserError(f"{folder} cannot be written: {error.strerror}. Choose another --out.") from None
         self.folder = folder
-        self._run = {"schema": SCHEMA, **run, "status": "running", "frames_done": 0, "pid": os.getpid(),
-                     "error": None, "started": now(), "ended": None}  # fmt: skip
+        self._run = {"schema": SCHEMA, **run, "status": "running", "frames_done": run.get("frames_done", 0),
+                     "pid": os.getpid(), "error": None, "started": run.get("started", now()),
+                     "ended": None}  # fmt: skip
         write_json(folder / "run.json", self._run)
         self._episodes, self._episode_file = self._open("episodes.csv", EPISODE_COLUMNS)
         self._progress, self._progress_file = self._open("progress.csv", PROGRESS_COLUMNS)
 
     def _open(self, name: str, columns: Sequence[str]) -> tuple[csv.DictWriter[str], TextIO]:
-        file = (self.folder / name).open("w", newline="", buffering=1)  # a row is on disk once written
+        file = (self.folder / name).open("a", newline="", buffering=1)  # a row is on disk once written
         writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
+        if file.tell() == 0:
+            writer.writeheader()
         return writer, file
+
+    def lengths(self) -> dict[str, int]:
+        """Bytes of each file now, for a later writer to go on after."""
+        paths = {name: self.folder / name for name in self.FILES}
+        return {name: path.stat().st_size if path.exists() else 0 for name, path in paths.items()}
+
+    def checkpoint(self, frames: int) -> None:
+        """Note that the run can be gone on with after ``frames``."""
+        self._run["checkpoint_frames"] = frames
+        write_json(self.folder / "run.json", self._run)
+
+    def actions(self, content: bytes) -> None:
+        """Add to actions.bin."""
+        with (self.folder / "actions.bin").open("ab") as file:
+            file.write(content)
 
     def episode(self, **row: Any) -> None:
         """Add a row to episodes.csv; the columns are EPISODE_COLUMNS."""
@@ -137,6 +168,18 @@ class RunWriter:
         self._progress_file.close()
         self._run.update(status=status, frames_done=frames_done, error=error, ended=now())
         write_json(self.folder / "run.json", self._run)
+
+
+def _cut(folder: Path, lengths: Mapping[str, int]) -> None:
+    for name, length in lengths.items():
+        with (folder / name).open("ab") as file:
+            if file.tell() < length:
+                raise UserError(
+                    f"{folder / name} has {file.tell():,} bytes, fewer than the {length:,} when the checkpoint was "
+                    "written: it was changed since. Move the folder away and run it again."
+                )
+            file.truncate(length)
+        os.utime(folder / name)  # whoever writes it now is younger than what was written
 
 
 def add_evaluation(folder: Path, evaluation: Mapping[str, Any]) -> None:
@@ -196,6 +239,17 @@ class RunRecord:
     run: Mapping[str, Any]  # run.json as it is
     evaluations: Sequence[Mapping[str, Any]]
 
+    @property
+    def provenances(self) -> Sequence[Mapping[str, Any]]:
+        """Where the run comes from: its beginning, and each time that it went on after it was stopped."""
+        return [self.run["provenance"], *(each["provenance"] for each in self.run.get("resumed", []))]
+
+    @property
+    def goes_on_after(self) -> int | None:
+        """Frames after which a stopped run can be gone on with; None if it has no checkpoint."""
+        frames: int | None = self.run.get("checkpoint_frames")
+        return frames if (self.folder / "checkpoint.safetensors").exists() else None
+
     @classmethod
     def read(cls, folder: Path) -> RunRecord:
         """Read and check ``folder``. Raises UserError: missing, broken, or of another schema."""
@@ -235,6 +289,15 @@ class RunRecord:
                 f"{', '.join(EVALUATION_FIELDS)}. Move the folder away and run again."
             )
         return record
+
+    def is_being_written(self) -> bool:
+        """Whether a process is at work on it: the recorded one runs, and is not a younger one of the same number."""
+        try:
+            process = psutil.Process(self.pid)
+            younger = process.create_time() > (self.folder / "episodes.csv").stat().st_mtime
+            return self.status == "running" and process.status() != psutil.STATUS_ZOMBIE and not younger
+        except (psutil.Error, OSError, ValueError):
+            return False
 
     def episodes(self) -> list[dict[str, Any]]:
         """Rows of episodes.csv with numbers as numbers; lives_lost is None in old records. Raises UserError: broken."""

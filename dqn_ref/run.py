@@ -1,4 +1,4 @@
-"""One recorded run: checks, folder, loop, measurements, evaluation, status."""
+"""Recorded runs, new ones and stopped ones that go on: checks, loop, measurements, evaluation, status."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +15,20 @@ import numpy as np
 import psutil
 import torch
 
-from dqn_ref import records
+from dqn_ref import checkpoint, records
 from dqn_ref.atari import check_game, rom_md5
 from dqn_ref.config import DQNConfig, Protocol, UserError
 from dqn_ref.device import check_memory, prepare_torch, select_device
 from dqn_ref.evaluate_run import inference, load_network, play_evaluation
-from dqn_ref.in_play import InPlay
+from dqn_ref.group import Group, Progress, Report, Run
 from dqn_ref.launch import settled
 from dqn_ref.lint import warnings_of
 from dqn_ref.provenance import provenance
 from dqn_ref.recorder import MemberRecorder
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_population, make_streams, train_in_turns
+from dqn_ref.train import TimeSplit, train_in_turns
 
-Report = Callable[["Progress"], None]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a population stands; handed to whoever shows it."""
-
-    frames: int
-    total_frames: int
-    frames_per_second: float
-    seconds_left: float
-    mean_return: float | None  # of the newest episodes of all members
-
-
-# ---------------------------------------------------------------------- the run
+CHECKPOINT_SECONDS = 300.0  # between two at least: so much is lost when a run is stopped
 
 
 def run_population(
@@ -55,6 +41,7 @@ def run_population(
     threads: int | None = None,
     graphs: bool = True,
     halves: int | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
     report: Report = lambda progress: None,
 ) -> None:
     """Train ``members`` side by side, evaluate them, and record each in its folder.
@@ -62,6 +49,7 @@ def run_population(
     Args:
         graphs: on a GPU, launch a step's work as one graph.
         halves: groups of members that take turns; by default two where CUDA has two streams a core to serve.
+        checkpoint_seconds: between two checkpoints at least; one is written after a row of progress.
 
     Raises:
         UserError: a bad argument; nothing was written then.
@@ -72,21 +60,101 @@ def run_population(
     for member, folder in zip(members, folders, strict=True):
         check_game(member.game)
         records.check_new_folder(folder)
+    device, torch_state = _prepared(config, len(members), device_name, threads, graphs, halves)
+    runs = [
+        Run(member, folder, _description(member, protocol, config, torch_state))
+        for member, folder in zip(members, folders, strict=True)
+    ]
+    _train_and_evaluate(runs, config, device, torch_state, checkpoint_seconds, report)
+
+
+def resume_population(
+    folders: Sequence[Path],
+    *,
+    device_name: str = "auto",
+    threads: int | None = None,
+    graphs: bool = True,
+    halves: int | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    report: Report = lambda progress: None,
+    say: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Go on with stopped runs, side by side, from their checkpoints, as if they had not been stopped.
+
+    Args:
+        folders: of runs of one configuration that stopped at the same step.
+        threads: by default as many as the runs had.
+        say: is told what takes its time, and what keeps the runs from being bit by bit what they would have been.
+
+    Raises:
+        UserError: a run is finished, is being written, or has no checkpoint; the runs do not belong together; the
+            games do not repeat. Nothing was changed then.
+        KeyboardInterrupt: as from ``run_population``.
+    """
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise UserError(f"A folder is named twice: {', '.join(map(str, folders))}.")
+    stopped = [records.RunRecord.read(folder) for folder in folders]
+    for record in stopped:
+        if record.status == "finished":
+            raise UserError(f"{record.folder} is finished; there is nothing to go on with.")
+        if record.is_being_written():
+            raise UserError(f"{record.folder} is being written by process {record.pid}. Wait for it, or stop it first.")
+    config, recorded = stopped[0].config, stopped[0].run["provenance"]["torch"]
+    if threads is None and device_name != "cuda":
+        threads = recorded["threads"]
+    device, torch_state = _prepared(config, len(stopped), device_name, threads, graphs, halves)
+    saved = [checkpoint.load(folder, device) for folder in folders]
+    steps = [notes["agent_step"] for _, notes in saved]
+    if len(set(steps)) > 1 or any(record.config != config for record in stopped):
+        raise UserError(
+            "Runs go on side by side if they have one configuration and stopped at the same agent step, got "
+            f"{', '.join(f'{folder}: {step:,}' for folder, step in zip(folders, steps, strict=True))}. "
+            "Name the others in a command of their own."
+        )
+    frames, runs = steps[0] * config.frames_per_agent_step, list[Run]()
+    for record, content in zip(stopped, saved, strict=True):
+        today = provenance(rom_md5(record.member.game), torch_state)
+        if changed := _changed(record.run["provenance"], today):
+            say(
+                f"warning: {record.folder} goes on with another {', '.join(changed)} than it began with: it may end "
+                "otherwise than if it had not been stopped."
+            )
+        resumption = {"frames": frames, "when": records.now(), "provenance": today}
+        description = {**record.run, "resumed": [*record.run.get("resumed", []), resumption]}
+        runs.append(Run(record.member, record.folder, description, content))
+    say(f"Going on after {frames:,} frames; the newest games are played again first, to fill the replay.")
+    _train_and_evaluate(runs, config, device, torch_state, checkpoint_seconds, report)
+
+
+def _prepared(
+    config: DQNConfig, num_members: int, device_name: str, threads: int | None, graphs: bool, halves: int | None
+) -> tuple[torch.device, dict[str, Any]]:
+    """The device to train on, ready, and how, for the record. Raises UserError: it is not there, or too small."""
     device = select_device(device_name)
-    check_memory(config.transitions_kept, len(members), device)
+    check_memory(config.transitions_kept, num_members, device)
     torch_state = prepare_torch(device, threads, config.precision)
     if halves is None:
-        two_a_core = len(members) * config.streams_per_member >= 2 * (os.cpu_count() or 1)
+        two_a_core = num_members * config.streams_per_member >= 2 * (os.cpu_count() or 1)
         halves = 2 if device.type == "cuda" and two_a_core else 1
-    halves = min(halves, len(members))
-    torch_state |= {"graphs": graphs and device.type == "cuda", "halves": halves}
-    groups = list[_Group]()
+    return device, torch_state | {"graphs": graphs and device.type == "cuda", "halves": min(halves, num_members)}
+
+
+def _train_and_evaluate(
+    runs: Sequence[Run],
+    config: DQNConfig,
+    device: torch.device,
+    torch_state: dict[str, Any],
+    checkpoint_seconds: float,
+    report: Report,
+) -> None:
+    groups = list[Group]()
     try:
-        for first in range(halves):
-            own = list(zip(members, folders, strict=True))[first::halves]
-            groups.append(_Group([member for member, _ in own], config, device, bool(torch_state["graphs"])))
-            groups[-1].record(own, protocol, config, torch_state)  # a second step: what is begun gets closed
-        _train_measured(config, groups, report)
+        for first in range(torch_state["halves"]):
+            own = runs[first :: torch_state["halves"]]
+            groups.append(Group(own, config, device, bool(torch_state["graphs"]), report))
+        for group in groups:
+            group.record()  # a second step: what is begun gets closed
+        _train_measured(config, groups, checkpoint_seconds, report)
         for group in groups:
             for recorder in group.recorders:
                 _evaluate_last_and_best(recorder, config, device)
@@ -99,46 +167,21 @@ def run_population(
         raise
 
 
-class _Group:
-    """Members that step together, what they play on, and their records."""
-
-    def __init__(self, members: Sequence[Member], config: DQNConfig, device: torch.device, capture: bool) -> None:
-        self.streams = make_streams(config, [member.game for member in members])
-        num_actions = self.streams.num_actions[:: config.streams_per_member].tolist()
-        self.device = device
-        self.population = make_population(config, members, num_actions, device, capture=capture)
-        self.recorders = list[MemberRecorder]()
-        self.in_play = InPlay(self.population, len(self.streams.num_actions), config.frames_per_agent_step)
-        self.held_out = False
-        self.last_frames = 0
-        self.last_time = time.perf_counter()
-        self.last_seconds = dict[str, float]()
-
-    def record(
-        self,
-        runs: Sequence[tuple[Member, Path]],
-        protocol: Protocol,
-        config: DQNConfig,
-        torch_state: dict[str, Any],
-    ) -> None:
-        """Begin the members' records."""
-        for number, (member, folder) in enumerate(runs):
-            description = _description(member, protocol, config, torch_state)
-            self.recorders.append(
-                MemberRecorder(folder, description, self.population, number, config.frames_per_agent_step)
-            )
-
-
-def _train_measured(config: DQNConfig, groups: Sequence[_Group], report: Report) -> None:
+def _train_measured(config: DQNConfig, groups: Sequence[Group], checkpoint_seconds: float, report: Report) -> None:
     """The training loop with measurements around it."""
-    split, start = TimeSplit(), time.perf_counter()
+    split, start = TimeSplit(), time.perf_counter() - groups[0].wall_seconds
+    last_checkpoint, saved_frames = time.perf_counter(), -1
     for group in groups:
-        group.last_time, group.last_seconds = start, dict(split.seconds)
-    for number, tick in train_in_turns(config, [(group.population, group.streams) for group in groups], split):
+        group.last_time, group.last_seconds = time.perf_counter(), dict(split.seconds)
+    halves = [(group.population, group.streams) for group in groups]
+    for number, tick in train_in_turns(config, halves, split, groups[0].position):
         group = groups[number]
         frames = tick.agent_step * config.frames_per_agent_step
         for recorder in group.recorders:
             recorder.frames_done = frames
+        if group.played.add(tick):
+            for recorder, played in zip(group.recorders, group.take_played(), strict=True):
+                recorder.writer.actions(played)
         for episode in group.in_play.follow(tick):
             group.recorders[episode.stream // config.streams_per_member].end_episode(episode)
         if not group.held_out and tick.agent_step >= config.replay_start_agent_steps:
@@ -161,6 +204,22 @@ def _train_measured(config: DQNConfig, groups: Sequence[_Group], report: Report)
             with settled(group.device):
                 for recorder in group.recorders:
                     recorder.end_iteration()
+        # The first group is ahead of the others: it chooses the step, so that all can go on from the same one.
+        if due and number == 0 and time.perf_counter() - last_checkpoint >= checkpoint_seconds:
+            last_checkpoint, saved_frames = time.perf_counter(), frames
+        if due and frames == saved_frames:
+            with settled(group.device):
+                for recorder, played in zip(group.recorders, group.take_played(), strict=True):
+                    recorder.save_checkpoint(tick, time.perf_counter() - start, played)
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """In what a run's last bits may depend on ``now`` differs from ``before``."""
+    commit = "source" if before["source"] != now["source"] else None
+    versions = [name for name, version in now["versions"].items() if version != before["versions"].get(name)]
+    machine = [name for name in ("cpu", "vector") if before["machine"].get(name) != now["machine"][name]]
+    torch_state = [name for name in ("device", "gpu", "threads") if before["torch"].get(name) != now["torch"][name]]
+    return [*([commit] if commit else []), *versions, *machine, *torch_state]
 
 
 def _evaluate_last_and_best(recorder: MemberRecorder, config: DQNConfig, device: torch.device) -> None:
@@ -206,7 +265,7 @@ def _description(member: Member, protocol: Protocol, config: DQNConfig, torch_st
     }
 
 
-def _close_all(groups: Sequence[_Group], status: str, error: str | None) -> None:
+def _close_all(groups: Sequence[Group], status: str, error: str | None) -> None:
     for recorder in [recorder for group in groups for recorder in group.recorders]:
         try:
             recorder.close(status, error)

@@ -30,6 +30,14 @@ from dqn_ref.seeds import Member
 END = object()  # of a loop
 
 
+@dataclass(frozen=True)
+class Position:
+    """Where training stands: steps of each member, and updates, done so far."""
+
+    agent_step: int = 0
+    updates: int = 0
+
+
 @dataclass
 class Tick:
     """State of the loop after a step of every stream."""
@@ -127,15 +135,18 @@ def train(config: DQNConfig, population: Population, streams: AtariStreams, spli
 
 
 def train_in_turns(
-    config: DQNConfig, halves: Sequence[tuple[Population, AtariStreams]], split: TimeSplit
+    config: DQNConfig,
+    halves: Sequence[tuple[Population, AtariStreams]],
+    split: TimeSplit,
+    position: Position = Position(),
 ) -> Iterator[tuple[int, Tick]]:
-    """Train several populations, each on its streams; yields (which, tick).
+    """Train several populations, each on its streams, from ``position`` on; yields (which, tick).
 
     While the emulators of one play, the others store, act and launch their updates: with two streams a core, in
     two halves, no core waits for a choice of actions. What each does, and in which order, is what it does alone.
     """
     turns = Turns(len(halves), halves[0][0].replay.frames.device)
-    loops = [_loop(config, population, streams, split) for population, streams in halves]
+    loops = [_loop(config, population, streams, split, position) for population, streams in halves]
     playing = list(range(len(loops)))
     while playing:
         for number in tuple(playing):
@@ -149,46 +160,52 @@ def train_in_turns(
                 yield number, tick
 
 
-def _loop(config: DQNConfig, population: Population, streams: AtariStreams, split: TimeSplit) -> Iterator[Tick | None]:
+def _loop(
+    config: DQNConfig, population: Population, streams: AtariStreams, split: TimeSplit, position: Position
+) -> Iterator[Tick | None]:
     """The loop itself; yields None whenever it only has to wait for its emulators."""
     width = config.streams_per_member  # agent steps of a member in one step of its streams; the reference has one
-    agent_step = updates = 0
+    agent_step, updates = position.agent_step, position.updates
     steps_per_iteration = config.iteration_frames // config.frames_per_agent_step
     while agent_step < config.total_agent_steps:
-        # An iteration starts from fresh seeds, so that its play depends on no emulator state before it.
-        population.begin(streams.reset(_emulator_seeds(population, agent_step // steps_per_iteration)))
+        if agent_step % steps_per_iteration == 0:
+            begin_iteration(population, streams, agent_step // steps_per_iteration)
 
-        for _ in range(0, min(steps_per_iteration, config.total_agent_steps - agent_step), width):
-            epsilon = linear_epsilon(
-                agent_step,
-                warm_up=config.replay_start_agent_steps,
-                span=config.epsilon_span_agent_steps,
-                start=config.epsilon_start,
-                end=config.epsilon_end,
-            )
-            with split.lap("network"):
-                actions = population.act(epsilon)
-            streams.send(actions)
+        epsilon = linear_epsilon(
+            agent_step,
+            warm_up=config.replay_start_agent_steps,
+            span=config.epsilon_span_agent_steps,
+            start=config.epsilon_start,
+            end=config.epsilon_end,
+        )
+        with split.lap("network"):
+            actions = population.act(epsilon)
+        streams.send(actions)
 
-            with split.lap("learner"):
-                for step in range(agent_step, agent_step + width):
-                    learns = step > config.replay_start_agent_steps and step % config.update_period_agent_steps == 0
-                    if learns:
-                        population.learn()
-                        updates += 1
-                    if config.target_period_updates is None:
-                        syncs = step % config.target_period_agent_steps == 0
-                    else:
-                        syncs = learns and updates % config.target_period_updates == 0
-                    if syncs:
-                        population.sync_target()
-            yield None
+        with split.lap("learner"):
+            for step in range(agent_step, agent_step + width):
+                learns = step > config.replay_start_agent_steps and step % config.update_period_agent_steps == 0
+                if learns:
+                    population.learn()
+                    updates += 1
+                if config.target_period_updates is None:
+                    syncs = step % config.target_period_agent_steps == 0
+                else:
+                    syncs = learns and updates % config.target_period_updates == 0
+                if syncs:
+                    population.sync_target()
+        yield None
 
-            with split.lap("emulator"):
-                answer = streams.recv()
-            population.store(actions, answer)
-            agent_step += width
-            yield Tick(agent_step, updates, epsilon, actions, answer, agent_step % steps_per_iteration == 0)
+        with split.lap("emulator"):
+            answer = streams.recv()
+        population.store(actions, answer)
+        agent_step += width
+        yield Tick(agent_step, updates, epsilon, actions, answer, agent_step % steps_per_iteration == 0)
+
+
+def begin_iteration(population: Population, streams: AtariStreams, iteration: int) -> None:
+    """Start from fresh seeds, so that an iteration's play depends on no emulator state before it."""
+    population.begin(streams.reset(_emulator_seeds(population, iteration)))
 
 
 def _emulator_seeds(population: Population, iteration: int) -> list[int]:

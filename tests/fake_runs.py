@@ -80,10 +80,12 @@ def write_run(
     episodes: list[tuple[int, int, str]] | None = None,
     provenance: dict | None = None,
     error: str | None = None,
+    goes_on_after: int | None = None,
 ) -> Path:
     """Write the run of (game, seed) in ``folder``; a finished one is evaluated at ``score``.
 
-    ``episodes`` are (frame, raw return, end). The status "running" leaves the record open.
+    ``episodes`` are (frame, raw return, end). The status "running" leaves the record open. An unfinished one may have
+    a checkpoint, which holds nothing.
     """
     config = config or replace(protocol.config, total_frames=frames or protocol.config.total_frames)
     writer = RunWriter(folder, description(Member(game, seed), protocol, config, **(provenance or {})))
@@ -98,6 +100,9 @@ def write_run(
         warm = row_frames // per_step <= config.replay_start_agent_steps
         speed = WARM_UP_FRAMES_PER_SECOND if warm else LEARNING_FRAMES_PER_SECOND
         writer.progress(**progress_row(row_frames // per_step, speed, config))
+    if goes_on_after is not None:
+        (folder / "checkpoint.safetensors").touch()
+        writer.checkpoint(goes_on_after)
     if status == "finished":
         if score is not None:
             add_evaluation(folder, evaluation(config, score))

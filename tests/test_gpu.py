@@ -11,7 +11,7 @@ from dqn_ref.device import prepare_torch
 from dqn_ref.population import Population
 from dqn_ref.records import RunRecord
 from dqn_ref.replay import Batch, Replay
-from dqn_ref.run import run_population
+from dqn_ref.run import resume_population, run_population
 from dqn_ref.seeds import Member
 from dqn_ref.train import TimeSplit, make_population, make_streams, train
 
@@ -135,6 +135,26 @@ def test_halves_on_streams_of_their_own_give_what_each_member_gets_alone(device,
         run_population(members, folders, CI, config, device_name=device.type, halves=halves)
         found.append([(folder / "weights.safetensors").read_bytes() for folder in folders])
     assert found[0] == found[1]
+
+
+def test_runs_that_were_stopped_end_as_if_they_had_not_been(device, tmp_path, tiny_config):
+    """Broken off at the last of four rows, with a checkpoint of the third, which lies within an iteration."""
+    members = [Member("breakout", 0), Member("pong", 1)]
+    whole, stopped = ([tmp_path / name / member.game for member in members] for name in ("whole", "stopped"))
+    config = tiny_config(batch_size=32)
+
+    def stop(progress):
+        if progress.frames == config.total_frames:
+            raise KeyboardInterrupt
+
+    run_population(members, whole, CI, config, device_name=device.type)
+    with pytest.raises(KeyboardInterrupt):
+        run_population(members, stopped, CI, config, device_name=device.type, checkpoint_seconds=0, report=stop)
+    resume_population(stopped, device_name=device.type)
+    for one, other in zip(whole, stopped, strict=True):
+        assert RunRecord.read(other).run["resumed"][0]["frames"] == 720
+        for name in ("episodes.csv", "weights.safetensors"):
+            assert (one / name).read_bytes() == (other / name).read_bytes()
 
 
 @pytest.mark.parametrize("changes", [{"streams_per_member": 4}, {"precision": "bfloat16"}], ids=str)

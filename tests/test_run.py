@@ -11,7 +11,7 @@ import torch
 from conftest import make_tiny_config
 from safetensors.torch import load_file
 
-from dqn_ref import evaluate_run
+from dqn_ref import evaluate_run, group
 from dqn_ref import run as module
 from dqn_ref.atari import AtariStreams, Step
 from dqn_ref.config import CI, NATURE, TRANSITION_BYTES, UserError
@@ -22,7 +22,7 @@ from dqn_ref.recorder import MemberRecorder
 from dqn_ref.records import RunRecord
 from dqn_ref.run import run_population
 from dqn_ref.seeds import Member
-from dqn_ref.train import Tick, make_population, train
+from dqn_ref.train import Tick, make_population, make_streams, train
 
 CPU = torch.device("cpu")
 BREAKOUT, PONG = Member("breakout", 0), Member("pong", 1)
@@ -103,7 +103,7 @@ def test_held_out_q_is_that_of_the_weights_written(finished, tiny_config):
     """The last row's q_mean, from weights.safetensors and the held-out states of an equal run's replay."""
     config = tiny()
     population = make_population(config, [BREAKOUT], [4], CPU)
-    streams = module.make_streams(config, ["breakout"])
+    streams = make_streams(config, ["breakout"])
     for tick in train(config, population, streams, module.TimeSplit()):
         if tick.agent_step == config.replay_start_agent_steps:
             held = population.heldout_batch(0, config.heldout_states).s_tm1
@@ -360,7 +360,7 @@ def test_records_are_closed_whatever_comes_while_they_are_made(tmp_path, monkeyp
             monkeypatch.setattr(made[0]._events, "close", no_space)
         return made[-1]
 
-    monkeypatch.setattr(module, "MemberRecorder", make)
+    monkeypatch.setattr(group, "MemberRecorder", make)
     folders = [tmp_path / str(seed) for seed in range(3)]
     with pytest.raises(KeyboardInterrupt):
         run_population([Member("breakout", seed) for seed in range(3)], folders, CI, tiny(), device_name="cpu")

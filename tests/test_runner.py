@@ -1,6 +1,7 @@
 """The matrix is made once, whole, and whatever happens meanwhile is on record."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from fake_runs import dead_pid, edit_json, stand_in, write_run
 
 from benchmarks.engines import local
 from benchmarks.engines.local import Ended, Job, run_jobs
-from benchmarks.runner import Matrix, machine_share, populations, run_matrix
+from benchmarks.runner import Matrix, by_checkpoint, machine_share, populations, run_matrix
 from benchmarks.store import Store
 from dqn_ref.config import CI, NATURE, UserError
 from dqn_ref.records import RunRecord
@@ -136,6 +137,10 @@ def test_the_command_is_one_that_a_person_could_type(tmp_path):
     assert job.command("cpu", 2) == [
         sys.executable, "-m", "dqn_ref", "train", "--protocol", "ci", "--game", "qbert", "--seed", "3",
         "--frames", "24000", "--device", "cpu", "--threads", "2", "--out", str(tmp_path / "qbert-s3"),
+    ]  # fmt: skip
+    again = replace(job, goes_on=True)
+    assert again.command("cpu", 2) == [
+        sys.executable, "-m", "dqn_ref", "resume", str(tmp_path / "qbert-s3"), "--device", "cpu", "--threads", "2",
     ]  # fmt: skip
     several = Job(("qbert", "pong"), (0, 1), 24_000, CI, tmp_path, tmp_path / "log")
     assert several.command("cuda", 2)[6:12] == ["--game", "qbert", "pong", "--seed", "0", "1"]
@@ -320,6 +325,39 @@ def test_only_what_is_missing_is_made_and_what_did_not_finish_is_kept(store, mat
     assert said[0].startswith("battle_zone-s0 was interrupted; kept as runs/")
     assert said[1].startswith("phoenix-s1 was failed; kept as runs/")
     assert said[2] == "1 of 6 runs are finished; making 5, 2 at once."
+
+
+def test_what_has_a_checkpoint_goes_on_first_and_in_its_place(store, matrix, pretended, monkeypatch):
+    runs, jobs, plain = store.runs(matrix.group), [], Job.command
+
+    def command(job, device, threads):
+        jobs.append((job.name, job.goes_on))
+        if job.goes_on:
+            shutil.rmtree(job.folders[0])  # where the stand-in puts its own
+        return plain(job, device, threads)
+
+    monkeypatch.setattr(Job, "command", command)
+    write_run(runs / "phoenix-s0", "phoenix", 0, status="interrupted", goes_on_after=8_000)
+    write_run(runs / "phoenix-s1", "phoenix", 1, status="failed")
+    said = []
+    assert run_matrix(matrix, store, "cpu", said.append)
+    assert said[0] == "phoenix-s0 was interrupted; it goes on after 8,000 frames."
+    assert said[1].startswith("phoenix-s1 was failed; kept as runs/")
+    assert jobs[0] == ("phoenix-s0", True)
+    assert not any(goes_on for _, goes_on in jobs[1:])
+
+
+def test_only_runs_that_were_stopped_at_one_step_go_on_together(store):
+    matrix = Matrix.of("atari3", "ci", seeds=2)
+    runs = store.runs(matrix.group)
+    for game, seed, after in [("phoenix", 0, 8_000), ("phoenix", 1, 12_000), ("battle_zone", 1, 8_000)]:
+        write_run(runs / f"{game}-s{seed}", game, seed, status="interrupted", goes_on_after=after)
+    found = [(after, [cell.name for cell in cells]) for after, cells in by_checkpoint(matrix.cells(store))]
+    assert found == [
+        (12_000, ["phoenix-s1"]),
+        (8_000, ["phoenix-s0", "battle_zone-s1"]),
+        (None, ["battle_zone-s0", "name_this_game-s0", "name_this_game-s1"]),
+    ]
 
 
 def test_more_seeds_make_only_the_new_ones(store, pretended):

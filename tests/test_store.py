@@ -214,6 +214,26 @@ def test_what_finished_or_runs_stays(store, runs, status):
     assert folder.exists()
 
 
+@pytest.mark.parametrize("status", ["interrupted", "failed", "killed"])
+def test_what_can_be_gone_on_with_stays(store, runs, status):
+    folder = write_run(
+        runs / "qbert-s1", "qbert", 1, status="running" if status == "killed" else status, goes_on_after=8_000
+    )
+    if status == "killed":
+        edit_json(folder / "run.json", pid=dead_pid())
+    cell = store.cell(runs, QBERT)
+    assert cell.goes_on_after == 8_000
+    assert store.set_aside(cell) is None
+    (folder / "checkpoint.safetensors").unlink()
+    assert store.cell(runs, QBERT).goes_on_after is None
+    assert store.set_aside(store.cell(runs, QBERT)) is not None
+
+
+def test_what_is_being_written_cannot_be_gone_on_with(store, runs):
+    write_run(runs / "qbert-s1", "qbert", 1, status="running", goes_on_after=8_000)
+    assert store.cell(runs, QBERT).goes_on_after is None
+
+
 def test_nothing_is_set_aside_where_nothing_is(store, runs):
     assert store.set_aside(store.cell(runs, QBERT)) is None
     assert list(runs.iterdir()) == []
@@ -350,6 +370,14 @@ def test_a_baseline_from_uncommitted_source_is_refused_and_the_older_one_stands(
         create(store, [good, bad], "second")
     assert str(bad.folder) in str(refused.value)
     assert everything(store.root / "baselines") == before
+
+
+def test_a_run_that_went_on_with_uncommitted_source_is_refused(store, runs):
+    bad = finished(runs)
+    again = {"frames": 8_000, "provenance": bad.run["provenance"] | {"source": {"commit": "0" * 40, "dirty": True}}}
+    edit_json(bad.folder / "run.json", resumed=[again])
+    with pytest.raises(UserError, match="uncommitted source"):
+        create(store, [RunRecord.read(bad.folder)])
 
 
 def test_creating_leaves_the_current_baseline_alone_and_promoting_keeps_it_whole(store, runs):

@@ -34,6 +34,7 @@ class Job:
     group: Path  # folder of the runs' folders
     log: Path
     overrides: Mapping[str, Any] = field(default_factory=dict, kw_only=True)  # hyperparameters that leave the protocol
+    goes_on: bool = field(default=False, kw_only=True)  # the runs were stopped, at one step, and have checkpoints
 
     @property
     def folders(self) -> list[Path]:
@@ -48,6 +49,11 @@ class Job:
 
     def command(self, device: str, threads: int) -> list[str]:
         """What a person would type for this run."""
+        if self.goes_on:
+            folders = map(str, self.folders)
+            return [
+                sys.executable, "-m", "dqn_ref", "resume", *folders, "--device", device, "--threads", str(threads),
+            ]  # fmt: skip
         return [
             sys.executable, "-m", "dqn_ref", "train", "--protocol", self.protocol.name,
             "--game", *self.games, "--seed", *map(str, self.seeds), "--frames", str(self.frames),

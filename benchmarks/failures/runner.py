@@ -10,7 +10,7 @@ from benchmarks.costs import runs_at_once
 from benchmarks.engines.local import Job
 from benchmarks.failures.matrix import FailureMatrix, Place
 from benchmarks.failures.variants import Variant
-from benchmarks.runner import clear_missing, make, populations
+from benchmarks.runner import by_checkpoint, clear_missing, make, populations
 from benchmarks.store import Store
 
 
@@ -61,20 +61,21 @@ def side_by_side(matrix: FailureMatrix, device: str) -> int:
 
 def plan_jobs(matrix: FailureMatrix, missing: Sequence[Place], store: Store, size: int) -> list[VariantJob]:
     """``missing`` as jobs of at most ``size`` runs of one variant each; of one run each, the order is kept."""
-    parts: list[tuple[Variant, tuple[str, ...], tuple[int, ...]]]
+    parts: list[tuple[Variant, bool, tuple[str, ...], tuple[int, ...]]]
     if size == 1:
-        parts = [(place.variant, (place.cell.member.game,), (place.cell.member.seed,)) for place in missing]
+        parts = [(p.variant, bool(p.cell.goes_on_after), (p.cell.member.game,), (p.cell.member.seed,)) for p in missing]
     else:
         parts = [
-            (variant, games, seeds)
+            (variant, after is not None, games, seeds)
             for variant in matrix.variants
-            for games, seeds in populations([p.cell.member for p in missing if p.variant is variant], size)
+            for after, cells in by_checkpoint([place.cell for place in missing if place.variant is variant])
+            for games, seeds in populations([cell.member for cell in cells], size)
         ]
     jobs = list[VariantJob]()
-    for variant, games, seeds in parts:
+    for variant, goes_on, games, seeds in parts:
         folder = store.failures(matrix.group) / variant.name
         log = folder / "logs" / f"{games[0]}-s{seeds[0]}.log"
         changed: dict[str, Any] = variant.values(matrix.config())
-        job = VariantJob(games, seeds, matrix.frames, matrix.protocol, folder, log, variant.name, overrides=changed)
-        jobs.append(job)
+        place = (games, seeds, matrix.frames, matrix.protocol, folder, log)
+        jobs.append(VariantJob(*place, variant.name, overrides=changed, goes_on=goes_on))
     return jobs

@@ -156,7 +156,7 @@ def markdown(found: Findings) -> str:
 
 def made_by(runs: Sequence[Run]) -> str:
     """Machines and source revisions of ``runs``, and how long they took."""
-    origins = [run.record.run["provenance"] for run in runs]
+    origins = [origin for run in runs for origin in run.record.provenances]
     machines = dict.fromkeys(machine_words(each["machine"]) for each in origins)
     sources = dict.fromkeys(source_words(each["source"]) for each in origins)
     seconds = [_seconds(run) for run in runs]

@@ -124,7 +124,7 @@ def _legend_columns(widths: Sequence[float], points: float) -> int:
 
 def revisions(records: Iterable[RunRecord]) -> str:
     """Source revisions of runs: all of them, or how many there are."""
-    return sources(record.run["provenance"]["source"] for record in records)
+    return sources(origin["source"] for record in records for origin in record.provenances)
 
 
 def sources(found: Iterable[Any]) -> str:
