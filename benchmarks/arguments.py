@@ -52,8 +52,12 @@ class Plan(WithDevice):
     """Show the runs of a suite, what is there of them, and what the rest costs on this machine."""
 
 
+@dataclass(frozen=True)
 class Run(WithDevice):
     """Make the missing runs of a suite. Finished runs are never made again."""
+
+    evaluate_iterations: bool = False
+    """Evaluate each network after every iteration too: learning curves like those published."""
 
 
 class Status(Common):
@@ -96,7 +100,7 @@ class Report:
     """File of a summary in Markdown, for a pull request. Default: none is written."""
 
 
-class Bench(WithDevice):
+class Bench(Run):
     """The whole path: plan, run what is missing, scores, plots, and what they show."""
 
 

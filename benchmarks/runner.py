@@ -91,7 +91,9 @@ def check_setting(record: RunRecord, protocol: Protocol, config: DQNConfig, grou
             )
 
 
-def run_matrix(matrix: Matrix, store: Store, device: str, say: Callable[[str], None]) -> bool:
+def run_matrix(
+    matrix: Matrix, store: Store, device: str, say: Callable[[str], None], *, evaluate_iterations: bool = False
+) -> bool:
     """Make the missing runs of ``matrix``. Returns whether every cell is finished now.
 
     A finished run is never made again. An unfinished one is gone on with from its checkpoint; if it has none, it is
@@ -113,6 +115,7 @@ def run_matrix(matrix: Matrix, store: Store, device: str, say: Callable[[str], N
                 matrix.protocol.protocol,
                 store.runs(matrix.group),
                 _log(store, matrix, Member(games[0], seeds[0]).name),
+                evaluate_iterations=evaluate_iterations,
                 goes_on=after is not None,
             )
             for after, cells in by_checkpoint(missing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,15 @@ class ScoreMatrix:
 
 def protocol_evaluation(record: RunRecord, weights: str = "last") -> Mapping[str, Any]:
     """The evaluation of ``weights`` as the run's protocol asks for it. Raises UserError: absent, or not a number."""
+    for evaluation in _protocol_evaluations(record, weights):
+        return evaluation
+    raise UserError(
+        f"{record.folder} is finished but holds no evaluation of its protocol for its {weights} network. "
+        "Move it away, run it again."
+    )
+
+
+def _protocol_evaluations(record: RunRecord, weights: str) -> Iterator[Mapping[str, Any]]:
     config = record.config
     wanted = {
         "weights": weights,
@@ -60,11 +69,7 @@ def protocol_evaluation(record: RunRecord, weights: str = "last") -> Mapping[str
         score = evaluation["mean_return"]
         number = isinstance(score, int | float) and math.isfinite(score)
         if number and all(evaluation[key] == value for key, value in wanted.items()):
-            return evaluation
-    raise UserError(
-        f"{record.folder} is finished but holds no evaluation of its protocol for its {weights} network. "
-        "Move it away, run it again."
-    )
+            yield evaluation
 
 
 def run_score(record: RunRecord, weights: str = "last") -> float:
@@ -103,6 +108,38 @@ def evaluation_measurement(config: DQNConfig, weights: str = "last") -> Measurem
         life_loss_ends_episode=False,
         best_network=weights == "best",
     )
+
+
+def evaluation_curves(name: str, records: Sequence[RunRecord], weights: str = "last") -> Curves:
+    """Scores of finished runs of one setting by their protocol's evaluation.
+
+    Of runs that were evaluated after every iteration they are made as published ones are, at each iteration the mean
+    of its last five evaluations (``curves.averaged``); of others there is the final evaluation alone.
+
+    Raises:
+        UserError: a run was not evaluated by its protocol.
+    """
+    config = records[0].config
+    frames = np.arange(config.iteration_frames, config.total_frames + 1, config.iteration_frames, dtype=np.int64)
+    points = [iteration_scores(record) for record in records]
+    raw: dict[str, dict[int, NDArray[np.float64]]] = {}
+    if weights == "last" and all(set(frames.tolist()) <= set(point) for point in points):
+        of_run = [averaged(np.array([point[each] for each in frames.tolist()])) for point in points]
+    else:
+        frames = np.array([config.total_frames])
+        of_run = [np.array([run_score(record, weights)]) for record in records]
+    for record, scores in zip(records, of_run, strict=True):
+        raw.setdefault(record.member.game, {})[record.member.seed] = scores
+    return Curves(name, evaluation_measurement(config, weights), frames, raw)
+
+
+def iteration_scores(record: RunRecord) -> dict[int, float]:
+    """Mean returns of the run's networks after its iterations, by frames of training; the final one's among them."""
+    return {
+        evaluation["training_frames"]: float(evaluation["mean_return"])
+        for weights in ("iteration", "last")
+        for evaluation in _protocol_evaluations(record, weights)
+    }
 
 
 def training_curves(name: str, records: Sequence[RunRecord]) -> Curves:

@@ -12,7 +12,7 @@ from benchmarks import baselines
 from benchmarks.curves import Curves, Measurement
 from benchmarks.imports.detect import read_scores
 from benchmarks.reference import nature_scores, published_points
-from benchmarks.scores import evaluation_measurement, run_score, training_curves
+from benchmarks.scores import evaluation_curves, training_curves
 from benchmarks.store import Store
 from dqn_ref.config import UserError
 from dqn_ref.records import RunRecord
@@ -120,13 +120,8 @@ def run_curves(name: str, records: Sequence[RunRecord], weights: str = "last") -
         raise UserError(
             f"{name} has runs that are not finished: {', '.join(unfinished)}. Finish them, or move them away."
         )
-    training = training_curves(name, records)
-    raw: dict[str, dict[int, np.ndarray]] = {}
-    for record in records:
-        raw.setdefault(record.member.game, {})[record.member.seed] = np.array([run_score(record, weights)])
-    config = records[0].config
-    evaluation = Curves(name, evaluation_measurement(config, weights), np.array([config.total_frames]), raw)
-    return [evaluation, training]
+    training = training_curves(name, records)  # checks that they are of one setting
+    return [evaluation_curves(name, records, weights), training]
 
 
 def alike(first: Sequence[Curves], second: Sequence[Curves]) -> tuple[Curves, Curves]:

@@ -5,6 +5,7 @@ results/
   runs/PROTOCOL-FRAMES/attempts/     runs that did not finish and had no checkpoint, kept
   runs/PROTOCOL-FRAMES/logs/         what the runs printed
   failures/PROTOCOL-FRAMES/VARIANT/GAME-sSEED/   records of the failures suite, without weights in version control
+  learning/PROTOCOL-FRAMES/GAME-sSEED/   records of long runs that are kept, without weights in version control
   baselines/NAME/                    records that gates compare with, without weights; NAME is SUITE-PROTOCOL-FRAMES
   baselines/NAME.candidate/          created and not yet promoted
   baselines/NAME.until-TIME/         was compared with until then

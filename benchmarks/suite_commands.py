@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.arguments import Common, Report, WithDevice
+from benchmarks.arguments import Common, Report, Run, WithDevice
 from benchmarks.console import console, say
 from benchmarks.costs import Costs, costs_from, measure, runs_at_once
 from benchmarks.protocols import PROTOCOLS
@@ -63,9 +63,15 @@ def _device(name: str) -> str:
     return name
 
 
-def run(arguments: WithDevice) -> int:
+def run(arguments: Run) -> int:
     """Make what is missing; exit code 1 if any run failed."""
-    done = run_matrix(arguments.matrix(), arguments.store(), _device(arguments.device), say)
+    done = run_matrix(
+        arguments.matrix(),
+        arguments.store(),
+        _device(arguments.device),
+        say,
+        evaluate_iterations=arguments.evaluate_iterations,
+    )
     if not done:
         say("Not every run finished; the reasons are above. The same command tries again what is missing.")
     return 0 if done else 1
@@ -129,7 +135,7 @@ def make_report(arguments: Report) -> int:
     return 1 if missing else 0
 
 
-def bench(arguments: WithDevice) -> int:
+def bench(arguments: Run) -> int:
     """Everything; exit code 1 if a run failed."""
     from benchmarks.report import score_report, what_it_shows
     from benchmarks.scores import score_matrix

@@ -58,6 +58,8 @@ class Train:
     halves: Literal[1, 2] | None = None
     """Groups of members that take turns, one acting while the other's emulators play. Default: two where a GPU serves
     two emulators a core, else one. Either way each run is what it is alone."""
+    evaluate_iterations: bool = False
+    """Evaluate the network after every iteration too, as the final one is: a learning curve like those published."""
     out: Path | None = None
     """New folder for the record; of several runs, the folder of theirs. Default: runs/PROTOCOL-FRAMES/GAME-sSEED."""
     config: Annotated[DQNConfig, tyro.conf.arg(name="")] = field(default_factory=DQNConfig)
@@ -158,6 +160,7 @@ def train_command(arguments: Train) -> None:
             threads=arguments.threads,
             graphs=arguments.graphs,
             halves=arguments.halves,
+            evaluate_iterations=arguments.evaluate_iterations,
             report=report,
         )
     print_ended(folders)

@@ -40,7 +40,8 @@ ADDED_FIELDS = frozenset({
     "input_divisor", "optimizer", "constant_reward",
 })  # fmt: skip
 
-WEIGHTS = {"last": "weights.safetensors", "best": "weights-best.safetensors"}
+# Of an iteration, the weights are the last ones until the next has ended.
+WEIGHTS = {"last": "weights.safetensors", "best": "weights-best.safetensors", "iteration": "weights.safetensors"}
 
 EPISODE_COLUMNS = ("frame", "raw_return", "clipped_return", "length_frames", "end", "lives_lost")
 OLD_EPISODE_COLUMNS = EPISODE_COLUMNS[:5]  # all that older records have; the rest reads as None

@@ -41,6 +41,7 @@ def run_population(
     threads: int | None = None,
     graphs: bool = True,
     halves: int | None = None,
+    evaluate_iterations: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     report: Report = lambda progress: None,
 ) -> None:
@@ -49,6 +50,7 @@ def run_population(
     Args:
         graphs: on a GPU, launch a step's work as one graph.
         halves: groups of members that take turns; by default two where CUDA has two streams a core to serve.
+        evaluate_iterations: evaluate the network after every iteration, not only after the last.
         checkpoint_seconds: between two checkpoints at least; one is written after a row of progress.
 
     Raises:
@@ -62,7 +64,7 @@ def run_population(
         records.check_new_folder(folder)
     device, torch_state = _prepared(config, len(members), device_name, threads, graphs, halves)
     runs = [
-        Run(member, folder, _description(member, protocol, config, torch_state))
+        Run(member, folder, _description(member, protocol, config, torch_state, evaluate_iterations))
         for member, folder in zip(members, folders, strict=True)
     ]
     _train_and_evaluate(runs, config, device, torch_state, checkpoint_seconds, report)
@@ -204,6 +206,9 @@ def _train_measured(config: DQNConfig, groups: Sequence[Group], checkpoint_secon
             with settled(group.device):
                 for recorder in group.recorders:
                     recorder.end_iteration()
+                pause = _evaluate_iteration(group) if frames < config.total_frames else 0.0
+            for each in groups:
+                each.last_time += pause
         # The first group is ahead of the others: it chooses the step, so that all can go on from the same one.
         if due and number == 0 and time.perf_counter() - last_checkpoint >= checkpoint_seconds:
             last_checkpoint, saved_frames = time.perf_counter(), frames
@@ -222,10 +227,39 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [*([commit] if commit else []), *versions, *machine, *torch_state]
 
 
+def _evaluate_iteration(group: Group) -> float:
+    """Evaluate the networks of those runs that want it after every iteration. Returns the seconds that it took."""
+    start = time.perf_counter()
+    for run, recorder in zip(group.runs, group.recorders, strict=True):
+        if not run.description.get("evaluates_iterations"):
+            continue
+        known = {(each["weights"], each["training_frames"]) for each in records.RunRecord.read(run.folder).evaluations}
+        if ("iteration", recorder.frames_done) not in known:  # it is there if the run went on from before
+            found = _evaluated(recorder, "iteration", recorder.frames_done, group.config, group.device)
+            records.add_evaluation(run.folder, found)
+    return time.perf_counter() - start
+
+
+def _evaluated(
+    recorder: MemberRecorder, weights: str, training_frames: int, config: DQNConfig, device: torch.device
+) -> dict[str, Any]:
+    """The protocol's evaluation of the network that was saved as ``weights``."""
+    return play_evaluation(
+        inference(load_network(recorder.writer.folder / records.WEIGHTS[weights], device, config)[0]),
+        recorder.population.agents[recorder.number].member,
+        config,
+        weights=weights,
+        episodes=config.evaluation_episodes,
+        epsilon=config.evaluation_epsilon,
+        max_frames=config.evaluation_max_frames,
+        training_frames=training_frames,
+        device=device,
+    )
+
+
 def _evaluate_last_and_best(recorder: MemberRecorder, config: DQNConfig, device: torch.device) -> None:
     """The protocol's evaluation of the final network, and of the best one where that is another."""
-    member = recorder.population.agents[recorder.number].member
-    folder, evaluations = recorder.writer.folder, dict[str, dict[str, Any]]()
+    evaluations = dict[str, dict[str, Any]]()
     if recorder.best_frames is None:  # no iteration has a full episode, so none is better than the last
         recorder.save_weights("best")
     best_frames = recorder.best_frames or recorder.frames_done
@@ -233,19 +267,9 @@ def _evaluate_last_and_best(recorder: MemberRecorder, config: DQNConfig, device:
         if weights == "best" and best_frames == recorder.frames_done:
             evaluations["best"] = {**evaluations["last"], "weights": "best"}  # the same network, the same games
             continue
-        evaluations[weights] = play_evaluation(
-            inference(load_network(folder / records.WEIGHTS[weights], device, config)[0]),
-            member,
-            config,
-            weights=weights,
-            episodes=config.evaluation_episodes,
-            epsilon=config.evaluation_epsilon,
-            max_frames=config.evaluation_max_frames,
-            training_frames=training_frames,
-            device=device,
-        )
+        evaluations[weights] = _evaluated(recorder, weights, training_frames, config, device)
     for evaluation in evaluations.values():
-        records.add_evaluation(folder, evaluation)
+        records.add_evaluation(recorder.writer.folder, evaluation)
 
 
 def _progress(frames: int, config: DQNConfig, speed: float, recorders: Sequence[MemberRecorder]) -> Progress:
@@ -254,11 +278,14 @@ def _progress(frames: int, config: DQNConfig, speed: float, recorders: Sequence[
     return Progress(frames, config.total_frames, speed, (config.total_frames - frames) / speed, mean_return)
 
 
-def _description(member: Member, protocol: Protocol, config: DQNConfig, torch_state: dict[str, Any]) -> dict[str, Any]:
+def _description(
+    member: Member, protocol: Protocol, config: DQNConfig, torch_state: dict[str, Any], evaluate_iterations: bool
+) -> dict[str, Any]:
     return {
         "member": asdict(member),
         "protocol": {"name": protocol.name, "version": protocol.version, "overrides": protocol.overrides(config)},
         "config": asdict(config),
+        "evaluates_iterations": evaluate_iterations,
         "lint": [finding.rule for finding in warnings_of(config)],
         "provenance": provenance(rom_md5(member.game), torch_state),
         "startup_seconds": round(time.time() - psutil.Process().create_time(), 2),  # of the process, until here

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from fake_runs import write_matrix, write_run
+from fake_runs import evaluation, write_matrix, write_run
 
 from benchmarks import compare as comparison
 from benchmarks.compare import as_json, compare, game_rows, markdown, notes, verdict
@@ -15,7 +15,8 @@ from benchmarks.runner import Matrix
 from benchmarks.sources import alike, find_scores, published
 from benchmarks.store import Store
 from benchmarks.suites import suite_games
-from dqn_ref.config import CI, UserError
+from dqn_ref.config import CI, NATURE, UserError
+from dqn_ref.records import RunRecord, add_evaluation
 
 M = 1_000_000
 EVALUATION = Measurement("evaluation", 0.05, 0.0, 108_000, False, False)
@@ -193,10 +194,10 @@ def runs(store):
 
 
 def test_a_folder_of_runs_has_evaluation_scores_and_training_returns(store, runs):
-    evaluation, training = find_scores(str(runs), store)
-    assert evaluation.measured.returns == "evaluation"
-    assert evaluation.frames.tolist() == [CI.config.total_frames]
-    assert evaluation.raw["phoenix"][1].tolist() == [3_001.0]
+    evaluated, training = find_scores(str(runs), store)
+    assert evaluated.measured.returns == "evaluation"
+    assert evaluated.frames.tolist() == [CI.config.total_frames]
+    assert evaluated.raw["phoenix"][1].tolist() == [3_001.0]
     assert training.measured.returns == "training"
     assert training.measured.epsilon == CI.config.epsilon_end
     assert len(training.frames) == 10
@@ -204,9 +205,39 @@ def test_a_folder_of_runs_has_evaluation_scores_and_training_returns(store, runs
     assert training.raw["phoenix"][1][-1] == pytest.approx(3_001 + 3.5)
 
 
+def evaluated_after_iterations(folder, scores, seed=0):
+    """A finished run of seven iterations of 1M frames, whose networks scored ``scores``, the final one's last."""
+    *iterations, last = scores
+    write_run(folder, "assault", seed, score=last, frames=7 * M, protocol=NATURE)
+    for number, score in enumerate(iterations, start=1):
+        changes = {"weights": "iteration", "training_frames": number * M}
+        add_evaluation(folder, evaluation(RunRecord.read(folder).config, score, **changes))
+
+
+def test_evaluations_after_every_iteration_make_scores_as_published_ones_are(store, tmp_path):
+    """Means of the last five, or of as many as there are: 10, 15, 20, 25, 30, and then of 20 to 60 and of 30 to 80."""
+    evaluated_after_iterations(tmp_path / "runs" / "assault-s0", [10, 20, 30, 40, 50, 60, 80])
+    evaluated_after_iterations(tmp_path / "runs" / "assault-s1", [1] * 7, seed=1)
+    found = find_scores(str(tmp_path / "runs"), store)[0]
+    assert found.frames.tolist() == [number * M for number in range(1, 8)]
+    assert found.raw["assault"][0].tolist() == [10, 15, 20, 25, 30, 40, 52]
+    assert found.raw["assault"][1].tolist() == [1] * 7
+    comparison = compare(*alike([found], [published("nnabla-rl-dqn")]))
+    assert comparison.frames == 5 * M
+    assert comparison.games == ("assault",)
+
+
+def test_runs_of_which_one_lacks_an_iteration_have_their_final_evaluation_alone(store, tmp_path):
+    evaluated_after_iterations(tmp_path / "runs" / "assault-s0", [10, 20, 30, 40, 50, 60, 80])
+    write_run(tmp_path / "runs" / "assault-s1", "assault", 1, score=7, frames=7 * M, protocol=NATURE)
+    found = find_scores(str(tmp_path / "runs"), store)[0]
+    assert found.frames.tolist() == [7 * M]
+    assert [values.tolist() for values in found.raw["assault"].values()] == [[80], [7]]
+
+
 def test_one_run_is_a_source_too(store, runs):
-    [evaluation, _] = find_scores(str(runs / "phoenix-s1"), store)
-    assert {game: list(seeds) for game, seeds in evaluation.raw.items()} == {"phoenix": [1]}
+    [evaluated, _] = find_scores(str(runs / "phoenix-s1"), store)
+    assert {game: list(seeds) for game, seeds in evaluated.raw.items()} == {"phoenix": [1]}
 
 
 def test_the_pair_that_was_measured_most_alike_is_compared(store, runs):

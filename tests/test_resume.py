@@ -122,6 +122,17 @@ def test_runs_side_by_side_go_on_side_by_side_or_alone(tmp_path, halves):
             assert outcome(tmp_path / way / member.name) == outcome(tmp_path / member.name)
 
 
+def test_an_evaluation_of_an_iteration_is_not_repeated(tmp_path):
+    """Rows, and so checkpoints, every 100 steps; the first iteration ends at 120, and is played again from 100 on."""
+    config = tiny(progress_frames=400)
+    run_population([BREAKOUT], [tmp_path / "whole"], CI, config, device_name="cpu", evaluate_iterations=True)
+    stopped([BREAKOUT], [tmp_path / "run"], config, 130, evaluate_iterations=True)
+    resume_population([tmp_path / "run"], device_name="cpu")
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+    found = [(each["weights"], each["training_frames"]) for each in RunRecord.read(tmp_path / "run").evaluations]
+    assert found[:2] == [("iteration", 480), ("last", 960)]
+
+
 def test_what_only_an_unfinished_run_needs_is_gone_when_it_has_finished(tmp_path):
     stopped([BREAKOUT], [tmp_path / "run"], tiny(), 130)
     made = {path.name for path in (tmp_path / "run").iterdir()}

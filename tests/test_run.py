@@ -133,6 +133,18 @@ def test_the_final_network_is_evaluated_under_the_configurations_protocol(finish
     assert evaluation["mean_return"] == pytest.approx(np.mean(returns))
 
 
+def test_an_iterations_evaluation_is_that_of_a_run_that_ends_with_it_and_changes_nothing(tmp_path, finished):
+    record = run(tmp_path / "run", tiny(), evaluate_iterations=True)
+    iteration, last, _ = record.evaluations
+    assert (iteration["weights"], iteration["training_frames"]) == ("iteration", 480)
+    shorter = run(tmp_path / "shorter", tiny(total_frames=480)).evaluations[0]
+    assert iteration["episodes"] == shorter["episodes"]
+    assert last["episodes"] == finished.record.evaluations[0]["episodes"]
+    assert results(tmp_path / "run")[:2] == results(finished.folder)[:2]
+    assert record.run["evaluates_iterations"] is True
+    assert finished.record.run["evaluates_iterations"] is False
+
+
 @pytest.mark.fidelity(27, 28)
 def test_the_best_network_is_that_of_the_iteration_with_the_highest_training_returns(tmp_path, monkeypatch):
     """Four iterations of two capped episodes each, their scores made up: 3, 8, 8 and 5 a game. The first 8 wins."""

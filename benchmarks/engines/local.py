@@ -34,6 +34,7 @@ class Job:
     group: Path  # folder of the runs' folders
     log: Path
     overrides: Mapping[str, Any] = field(default_factory=dict, kw_only=True)  # hyperparameters that leave the protocol
+    evaluate_iterations: bool = field(default=False, kw_only=True)
     goes_on: bool = field(default=False, kw_only=True)  # the runs were stopped, at one step, and have checkpoints
 
     @property
@@ -58,6 +59,7 @@ class Job:
             sys.executable, "-m", "dqn_ref", "train", "--protocol", self.protocol.name,
             "--game", *self.games, "--seed", *map(str, self.seeds), "--frames", str(self.frames),
             "--device", device, "--threads", str(threads), *option_words(self.overrides),
+            *(["--evaluate-iterations"] if self.evaluate_iterations else []),
             "--out", str(self.group if len(self.folders) > 1 else self.folders[0]),
         ]  # fmt: skip
 
