@@ -41,7 +41,7 @@ def _of_group(records: list[RunRecord]) -> str:
             ends = f"{anchors[game].random:,.1f}", f"{anchors[game].human:,.1f}"
             rows.append((game, format_frames(frames), *map(_words, sides), *ends))
     config, first = records[0].config, records[0].run["provenance"]
-    seconds = [_seconds(record) for record in records]
+    seconds = [record.seconds for record in records]
     differences = "; ".join(ours.measured.differences(theirs.measured)) or "none is known"
     words = [
         f"Protocol {records[0].protocol} in {config.precision}, stopped at {format_frames(config.total_frames)} "
@@ -66,8 +66,3 @@ def at(curves: Curves, game: str, frames: int) -> NDArray[np.float64]:
 def _words(scores: NDArray[np.float64]) -> str:
     seeds = f"{len(scores)} seed{'s'[: len(scores) > 1]}"
     return f"{fmean(scores.tolist()):,.1f} ({seeds}, {scores.min():,.1f} to {scores.max():,.1f})"
-
-
-def _seconds(record: RunRecord) -> float:
-    """Of training, without the time that a stopped run lay idle."""
-    return float(record.progress()[-1]["wall_seconds"])

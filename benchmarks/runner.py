@@ -118,8 +118,8 @@ def run_matrix(
                 evaluate_iterations=evaluate_iterations,
                 goes_on=after is not None,
             )
-            for after, cells in by_checkpoint(missing)
-            for games, seeds in populations([cell.member for cell in cells], at_once if device == "cuda" else 1)
+            for after, stopped in by_checkpoint(missing)
+            for games, seeds in populations([cell.member for cell in stopped], at_once if device == "cuda" else 1)
         ]
         make(jobs, 1 if device == "cuda" else at_once, threads, device, say)
         return all(cell.status == "finished" for cell in matrix.cells(store))

@@ -102,8 +102,8 @@ class Store:
         if record.member != member:
             raise UserError(f"{path} holds the run of {record.member}, expected {member}. Move it to its own folder.")
         status = record.status
-        if status == "running" and not record.is_being_written():
-            status = "interrupted"  # it was killed before it could say so
+        if status != "finished":  # it may have been killed before it could say so, or be gone on with right now
+            status = "running" if record.is_being_written() else status.replace("running", "interrupted")
         return Cell(member, path, status, record)
 
     def set_aside(self, cell: Cell) -> Path | None:

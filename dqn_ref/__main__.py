@@ -75,10 +75,10 @@ class Resume:
 
     run_dir: tyro.conf.Positional[tuple[Path, ...]]
     """Folder of the run; several go on side by side, if they stopped at the same step."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto takes CUDA where there is one."""
+    device: Literal["cpu", "cuda"] | None = None
+    """Default: the run's."""
     threads: int | None = None
-    """Threads of PyTorch on a CPU. Default: as many as the run had."""
+    """Threads of PyTorch on a CPU. Default: the run's."""
     graphs: bool = True
     """As for train."""
     halves: Literal[1, 2] | None = None
@@ -175,7 +175,9 @@ def resume_command(arguments: Resume) -> None:
     from dqn_ref.progress import shown_progress
     from dqn_ref.run import resume_population
 
-    folders = list(arguments.run_dir)
+    folders = [folder for folder in arguments.run_dir if not _is_finished(folder)]
+    if not folders:
+        return
     with shown_progress(folders[0].name if len(folders) == 1 else f"{len(folders)} runs") as report:
         resume_population(
             folders,
@@ -187,6 +189,15 @@ def resume_command(arguments: Resume) -> None:
             say=partial(print, flush=True),
         )
     print_ended(folders)
+
+
+def _is_finished(folder: Path) -> bool:
+    from dqn_ref.records import RunRecord
+
+    finished = RunRecord.read(folder).status == "finished"
+    if finished:
+        print(f"{folder} is finished; there is nothing to go on with.")
+    return finished
 
 
 def print_ended(folders: Sequence[Path]) -> None:
@@ -275,7 +286,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(
-            "Interrupted; a run's record says so (resume goes on with it), and no video is left by halves.",
+            "Interrupted; a run's record says so, and no video is left by halves. `resume` goes on with a run that has "
+            "a checkpoint; the first is written after five minutes.",
             file=sys.stderr,
         )
         return 130

@@ -14,50 +14,121 @@ import math
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from dqn_ref.atari import AtariStreams
 from dqn_ref.config import UserError
 from dqn_ref.population import Population
+from dqn_ref.records import ACTIONS, CHECKPOINT, written_out
 from dqn_ref.train import Tick, begin_iteration
 
-NAME = "checkpoint.safetensors"
 VERSION = 1
 TRUNCATED = 0x80  # the bit of an action's byte that says: its step was the episode's last, by the frame cap
 
 Tensors = Mapping[str, Sequence[Tensor]]
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that a member needs to go on, but its replay and its emulators."""
+
+    tensors: Tensors
+    """Of the learner; the ``heldout`` states once there are any; the ``best`` network's weights once it is known."""
+    agent_step: int
+    updates: int
+    wall_seconds: float
+    lengths: Mapping[str, int]
+    """Bytes of each file of the record."""
+    fingerprint: int
+    draws: Mapping[str, Any]
+    """Where the agent's random streams stand."""
+    measures: Mapping[str, Any] | None
+    """Where that of the measures stands."""
+    returns: Sequence[int]
+    iteration_returns: Sequence[int]
+    best_frames: int | None
+    best_mean: float
+
+    def save(self, folder: Path) -> None:
+        """Write it in place of the one before: the whole of one or of the other is there at any time."""
+        flat = {
+            f"{name}.{i}": one.contiguous() for name, several in self.tensors.items() for i, one in enumerate(several)
+        }
+        notes = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "tensors"}
+        temporary = folder / f"{CHECKPOINT}.tmp"
+        save_file(flat, temporary, metadata={"notes": json.dumps({"version": VERSION, **notes})})
+        for name in self.lengths:  # first what it counts on
+            written_out(folder / name)
+        written_out(temporary)
+        os.replace(temporary, folder / CHECKPOINT)
+
+    @classmethod
+    def load(cls, folder: Path) -> Checkpoint:
+        """What was saved, in the CPU's memory. Raises UserError: there is none, it or what it counts on is broken."""
+        path, found = folder / CHECKPOINT, dict[str, dict[int, Tensor]]()
+        try:
+            with safe_open(path, framework="pt") as file:
+                notes = json.loads(file.metadata()["notes"])
+                if (version := notes.pop("version")) != VERSION:
+                    raise UserError(f"{path} has version {version!r}, this reads {VERSION}. Go on with its version.")
+                for key in file.keys():  # noqa: SIM118  (it is no dictionary)
+                    name, _, index = key.rpartition(".")
+                    found.setdefault(name, {})[int(index)] = file.get_tensor(key)
+            saved = cls({name: [several[i] for i in sorted(several)] for name, several in found.items()}, **notes)
+        except FileNotFoundError:
+            raise UserError(
+                f"{folder} holds no checkpoint to go on from: the run was stopped before the first was written. Run it "
+                "again in another folder."
+            ) from None
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path} is broken ({error}). Move the folder away and run it again.") from None
+        for name, length in saved.lengths.items():
+            size = (folder / name).stat().st_size if (folder / name).exists() else 0
+            if size < length:
+                raise UserError(
+                    f"{folder / name} has {size:,} bytes, fewer than the {length:,} when the checkpoint was written: "
+                    "it was changed since. Move the folder away and run it again."
+                )
+        return saved
+
+
 # ---------------------------------------------------------------------- what was played
 
 
 class Played:
-    """Actions of a population's streams [C], until they are taken to be written."""
+    """Actions of a population's streams, until they are taken to be written."""
 
-    def __init__(self, num_streams: int, steps: int = 4096) -> None:
-        self._rows = np.empty((steps, num_streams), np.uint8)
-        self._count = 0
+    def __init__(self, num_streams: int, streams_per_member: int) -> None:
+        self._num_streams, self._streams_per_member = num_streams, streams_per_member
+        self._bytes = bytearray()
 
-    def add(self, tick: Tick) -> bool:
-        """Note the step of ``tick``. Returns whether no further one has room."""
-        self._rows[self._count] = tick.actions
-        self._rows[self._count] |= tick.step.truncated * np.uint8(TRUNCATED)
-        self._count += 1
-        return self._count == len(self._rows)
+    def add(self, tick: Tick) -> None:
+        """Note the step of ``tick``."""
+        self._bytes += (tick.actions.astype(np.uint8) | tick.step.truncated * np.uint8(TRUNCATED)).tobytes()
 
-    def take(self) -> NDArray[np.uint8]:
-        """What was noted since the last call, [N, C]."""
-        taken = self._rows[: self._count].copy()
-        self._count = 0
-        return taken
+    def take(self) -> list[bytes]:
+        """What the streams of each member have played since the last call."""
+        rows, width = (
+            np.frombuffer(bytes(self._bytes), np.uint8).reshape(-1, self._num_streams),
+            self._streams_per_member,
+        )
+        self._bytes.clear()
+        return [rows[:, first : first + width].tobytes() for first in range(0, self._num_streams, width)]
+
+
+def read_played(folder: Path, saved: Checkpoint, streams_per_member: int) -> NDArray[np.uint8]:
+    """What the run in ``folder`` had played when it was ``saved``, [N, streams_per_member]."""
+    return np.fromfile(folder / ACTIONS, np.uint8, saved.lengths[ACTIONS]).reshape(-1, streams_per_member)
 
 
 def play_again(
@@ -74,12 +145,12 @@ def play_again(
     iteration = oldest // steps_per_iteration
     begun = iteration * steps_per_iteration
     population.replay.skip_to(begun, iteration, (played[:begun] & TRUNCATED > 0).sum(axis=0))
-    if ((played & ~np.uint8(TRUNCATED)) >= streams.num_actions).any():
-        raise UserError("actions.bin holds actions that the game does not have. Move the folder away and run it again.")
     for step in range(begun, len(played)):
         if step % steps_per_iteration == 0:
             begin_iteration(population, streams, step // steps_per_iteration)
         actions = (played[step] & ~np.uint8(TRUNCATED)).astype(np.int64)
+        if (actions >= streams.num_actions).any():
+            raise UserError(f"{ACTIONS} holds actions that the game does not have. Move the folder away, run it again.")
         streams.send(actions)
         answer = streams.recv()
         population.store(actions, answer)
@@ -93,53 +164,3 @@ def fingerprint(population: Population, number: int) -> int:
     streams = slice(number * per, (number + 1) * per)
     held = replay.info[replay.slots_of(np.arange(replay.size)), streams].cpu().numpy()
     return zlib.crc32(replay.newest_states()[streams].cpu().numpy().tobytes(), zlib.crc32(held.tobytes()))
-
-
-# ---------------------------------------------------------------------- the file
-
-
-def save(folder: Path, tensors: Tensors, notes: Mapping[str, Any]) -> None:
-    """Write a checkpoint in place of the one before: the whole of one or of the other is there at any time."""
-    flat = {f"{name}.{i}": tensor.contiguous() for name, several in tensors.items() for i, tensor in enumerate(several)}
-    temporary = folder / f"{NAME}.tmp"
-    save_file(flat, temporary, metadata={"notes": json.dumps({"version": VERSION, **notes})})
-    os.replace(temporary, folder / NAME)
-
-
-def load(folder: Path, device: torch.device) -> tuple[dict[str, list[Tensor]], dict[str, Any]]:
-    """Tensors and notes as they were saved. Raises UserError: there is none, or it is broken."""
-    path = folder / NAME
-    found: dict[str, dict[int, Tensor]] = {}
-    try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
-            notes = json.loads(file.metadata()["notes"])
-            for key in file.keys():  # noqa: SIM118  (it is no dictionary)
-                name, _, index = key.rpartition(".")
-                found.setdefault(name, {})[int(index)] = file.get_tensor(key)
-    except FileNotFoundError:
-        raise UserError(
-            f"{folder} holds no checkpoint to go on from: the run had finished, or was stopped before the first was "
-            "written. Run it again in another folder."
-        ) from None
-    except Exception as error:
-        raise UserError(f"{path} is broken ({error}). Move the folder away and run it again.") from None
-    if notes.get("version") != VERSION:
-        raise UserError(
-            f"{path} has version {notes.get('version')!r}, this one reads {VERSION}. Go on with its version."
-        )
-    return {name: [several[i] for i in sorted(several)] for name, several in found.items()}, notes
-
-
-def read_played(folder: Path, length: int, streams_per_member: int) -> NDArray[np.uint8]:
-    """The first ``length`` bytes of actions.bin, [N, streams_per_member]. Raises UserError: it has not so many."""
-    path = folder / "actions.bin"
-    content = path.read_bytes() if path.exists() else b""
-    if len(content) < length or length % streams_per_member:
-        raise UserError(f"{path} has {len(content)} bytes, its checkpoint asks for {length}. Run it again elsewhere.")
-    return np.frombuffer(content[:length], np.uint8).reshape(-1, streams_per_member)
-
-
-def remove(folder: Path) -> None:
-    """Remove what only a run that is not finished needs."""
-    for name in (NAME, "actions.bin"):
-        (folder / name).unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dqn_ref import checkpoint
+from dqn_ref.checkpoint import Checkpoint, Played, fingerprint, play_again, read_played
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.in_play import InPlay
 from dqn_ref.recorder import MemberRecorder
@@ -39,7 +39,7 @@ class Run:
     member: Member
     folder: Path
     description: Mapping[str, Any]  # for run.json
-    saved: tuple[checkpoint.Tensors, Mapping[str, Any]] | None = None  # where it goes on
+    saved: Checkpoint | None = None  # where it goes on
 
 
 class Group:
@@ -56,48 +56,44 @@ class Group:
         self.population = make_population(config, members, num_actions, device, capture=capture)
         self.recorders = list[MemberRecorder]()
         self.in_play = InPlay(self.population, len(self.streams.num_actions), config.frames_per_agent_step)
-        self.played = checkpoint.Played(len(self.streams.num_actions))
+        self.played = Played(len(self.streams.num_actions), config.streams_per_member)
         self.position, self.wall_seconds = Position(), 0.0
-        if saved := [(run.folder, *run.saved) for run in runs if run.saved]:
+        if saved := [(run.folder, run.saved) for run in runs if run.saved]:
             self._go_on(saved, report)
         self.held_out = self.position.agent_step >= config.replay_start_agent_steps
         self.last_frames = self.position.agent_step * config.frames_per_agent_step
         self.last_time = time.perf_counter()
         self.last_seconds = dict[str, float]()
 
-    def _go_on(self, saved: Sequence[tuple[Path, checkpoint.Tensors, Mapping[str, Any]]], report: Report) -> None:
+    def _go_on(self, runs: Sequence[tuple[Path, Checkpoint]], report: Report) -> None:
         """Be where the members were when their checkpoints were written. Raises UserError: games do not repeat."""
-        notes = [note for _, _, note in saved]
-        self.position = Position(notes[0]["agent_step"], notes[0]["updates"])
-        self.wall_seconds = max(note["wall_seconds"] for note in notes)
-        width = self.config.streams_per_member
-        played = [checkpoint.read_played(folder, self.position.agent_step, width) for folder, _, _ in saved]
-        step, last = self.config.frames_per_agent_step, time.perf_counter()
-        until, iteration = self.position.agent_step * step, self.config.iteration_frames // (step * width)
-        for tick in checkpoint.play_again(self.population, self.streams, np.hstack(played), iteration):
+        first, width, step = runs[0][1], self.config.streams_per_member, self.config.frames_per_agent_step
+        self.position = Position(first.agent_step, first.updates)
+        self.wall_seconds = max(saved.wall_seconds for _, saved in runs)
+        until, steps = first.agent_step * step, self.config.iteration_frames // (step * width)
+        played = np.hstack([read_played(folder, saved, width) for folder, saved in runs])
+        last_frames, last_time = None, time.perf_counter()
+        for tick in play_again(self.population, self.streams, played, steps):
             self.in_play.follow(tick)
-            frames = tick.agent_step * step
-            if frames % self.config.progress_frames == 0:
-                now = time.perf_counter()
-                speed, last = self.config.progress_frames / (now - last), now
+            frames, now = tick.agent_step * step, time.perf_counter()
+            last_frames = frames if last_frames is None else last_frames
+            if frames - last_frames >= self.config.progress_frames:
+                speed = (frames - last_frames) / (now - last_time)
                 report(Progress(frames, until, speed, (until - frames) / speed, None))
-        for number, (folder, tensors, note) in enumerate(saved):
-            if checkpoint.fingerprint(self.population, number) != note["fingerprint"]:
+                last_frames, last_time = frames, now
+        for number, (folder, saved) in enumerate(runs):
+            if fingerprint(self.population, number) != saved.fingerprint:
                 raise UserError(
                     f"The games of {folder} do not repeat, so it cannot go on: its actions lead elsewhere than they "
-                    "did. Was it played with another version of ale-py, or its folder changed? If not, run it again."
+                    "did. Was it played with another version of ale-py, or its folder changed? If there is no way "
+                    "back, move the folder away and run it again."
                 )
             agent = self.population.agents[number]
-            agent.learner.restore(tensors)
-            agent.resume_draws(note["draws"])
+            agent.learner.restore(saved.tensors)
+            agent.resume_draws(saved.draws)
 
     def record(self) -> None:
         """Begin the members' records, or go on with them."""
         step = self.config.frames_per_agent_step
         for number, run in enumerate(self.runs):
             self.recorders.append(MemberRecorder(run.folder, run.description, self.population, number, step, run.saved))
-
-    def take_played(self) -> list[bytes]:
-        """What each member's streams have played since the last call."""
-        rows, width = self.played.take(), self.config.streams_per_member
-        return [rows[:, first : first + width].tobytes() for first in range(0, rows.shape[1], width)]

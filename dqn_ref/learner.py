@@ -126,22 +126,15 @@ class Learner:
             torch._foreach_copy_(self._target_weights, self.weights)
 
     def state(self) -> dict[str, list[Tensor]]:
-        """All that later updates and measures depend on."""
-        return {
-            "online": self.weights,
-            "target": self._target_weights,
-            "gradient": list(self.gradient),
-            "loss_sum": [self.loss_sum],
-            **self.optimizer.state(),
-        }
+        """All that later updates depend on, and all that later measures do once there was another update."""
+        return {"online": self.weights, "target": self._target_weights, **self.optimizer.state()}
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, Sequence[Tensor]]) -> None:
-        """Take over the ``state`` of another; its tensors are copied to where these lie."""
-        torch._foreach_copy_(self.weights, list(state["online"]))
-        torch._foreach_copy_(self._target_weights, list(state["target"]))
-        torch._foreach_copy_(self.gradient, list(state["gradient"]))
-        self.loss_sum.copy_(state["loss_sum"][0])
+        """Take over the ``state`` of another, from any device; its tensors are copied to where these lie."""
+        for name, own in (("online", self.weights), ("target", self._target_weights)):
+            for tensor, saved in zip(own, state[name], strict=True):
+                tensor.copy_(saved)
         self.optimizer.restore({name: state.get(name, []) for name in self.optimizer.state()})
         if self.network is not self.online:
             torch._foreach_copy_(self._network_weights, self.weights)

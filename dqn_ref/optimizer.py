@@ -88,8 +88,9 @@ class RMSProp:
 
     def restore(self, state: Mapping[str, Sequence[Tensor]]) -> None:
         """Remember ``state`` instead; its tensors are copied to where these lie."""
-        torch._foreach_copy_(self.mean, list(state["mean"]))
-        torch._foreach_copy_(self.mean_square, list(state["mean_square"]))
+        for name, own in self.state().items():
+            for tensor, saved in zip(own, state[name], strict=True):
+                tensor.copy_(saved)
 
     @torch.no_grad()
     def newest_step(self, gradient: Sequence[Tensor]) -> list[Tensor]:

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 SOURCE = Path(__file__).resolve().parent.parent
-PACKAGES = ("dqn-ref", "torch", "ale-py", "gymnasium", "numpy")
+PACKAGES = ("dqn-ref", "torch", "ale-py", "gymnasium", "numpy", "numba")
 
 
 def provenance(rom_md5: str, torch_state: dict[str, Any]) -> dict[str, Any]:

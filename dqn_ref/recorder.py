@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from dqn_ref import checkpoint, records
+from dqn_ref import records
+from dqn_ref.checkpoint import Checkpoint, fingerprint
 from dqn_ref.in_play import Episode
 from dqn_ref.measures import Measures
 from dqn_ref.population import Population
 from dqn_ref.train import Tick
 
+NEWEST_RETURNS = 10  # that the progress shown is the mean of
 MOST_STARTS = 64  # of the newest episodes, whose first states are looked at again
 
 
@@ -31,7 +34,7 @@ class MemberRecorder:
         population: at work.
         number: of the member in it.
         frames_per_agent_step: as configured.
-        saved: tensors and notes of the stopped run's checkpoint.
+        saved: the stopped run's checkpoint.
     """
 
     def __init__(
@@ -41,18 +44,18 @@ class MemberRecorder:
         population: Population,
         number: int,
         frames_per_agent_step: int,
-        saved: tuple[checkpoint.Tensors, Mapping[str, Any]] | None = None,
+        saved: Checkpoint | None = None,
     ) -> None:
-        self.writer = records.RunWriter(folder, run, None if saved is None else saved[1]["lengths"])
+        self.writer = records.RunWriter(folder, run, None if saved is None else saved.lengths)
         self.population = population
         self.number = number  # of the member in its population
         self.learner = population.agents[number].learner
         self.frames_per_agent_step = frames_per_agent_step
         self.frames_done = 0
         self.returns: list[int] = []  # raw, of episodes that ran to their end
-        frames_saved = None if saved is None else saved[1]["agent_step"] * frames_per_agent_step
-        purge = None if frames_saved is None else frames_saved + 1
-        self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=purge)
+        # Events that a stopped run wrote after its checkpoint are hidden.
+        purge_step = None if saved is None else saved.agent_step * frames_per_agent_step + 1
+        self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=purge_step)
         self._measures: Measures | None = None
         self.best_frames: int | None = None  # training frames of the weights kept as the best
         self._best_mean = -math.inf
@@ -61,7 +64,7 @@ class MemberRecorder:
         self._closed = False
         self._starts: list[tuple[NDArray[np.uint8], float]] = []  # of the newest that have ended since the last row
         if saved is not None:
-            self._restore(*saved)
+            self._restore(saved)
 
     def end_episode(self, episode: Episode) -> None:
         """Write an episode of this member."""
@@ -124,10 +127,13 @@ class MemberRecorder:
 
     def save_weights(self, which: str) -> None:
         """Write the online network as ``last`` or ``best``."""
-        state = {name: value.contiguous() for name, value in self.learner.online.state_dict().items()}
+        self._save(which, self.learner.online.state_dict(), self.frames_done)
+
+    def _save(self, which: str, state: Mapping[str, Tensor], training_frames: int) -> None:
         path = self.writer.folder / records.WEIGHTS[which]
         temporary = path.with_suffix(".tmp")
-        save_file(state, temporary, metadata={"training_frames": str(self.frames_done)})
+        contiguous = {name: value.contiguous() for name, value in state.items()}
+        save_file(contiguous, temporary, metadata={"training_frames": str(training_frames)})
         os.replace(temporary, path)
 
     def save_checkpoint(self, tick: Tick, wall_seconds: float, played: bytes) -> None:
@@ -137,34 +143,41 @@ class MemberRecorder:
             played: of this member's streams, since the last call.
         """
         self.writer.actions(played)
-        tensors = self.learner.state()
+        self._events.flush()
+        tensors: dict[str, Sequence[Tensor]] = {**self.learner.state()}
         if self._measures is not None:
             tensors["heldout"] = [self._measures.heldout]
-        notes = {
-            "agent_step": tick.agent_step,
-            "updates": tick.updates,
-            "wall_seconds": wall_seconds,
-            "lengths": self.writer.lengths(),
-            "fingerprint": checkpoint.fingerprint(self.population, self.number),
-            "draws": self.population.agents[self.number].drawn(),
-            "measures": None if self._measures is None else self._measures.sampling.bit_generator.state,
-            "returns": self.returns,
-            "iteration_returns": self._iteration_returns,
-            "best_frames": self.best_frames,
-            "best_mean": self._best_mean,
-        }
-        checkpoint.save(self.writer.folder, tensors, notes)
-        self.writer.checkpoint(self.frames_done)
+        if self.best_frames is not None:
+            best = load_file(self.writer.folder / records.WEIGHTS["best"])
+            tensors["best"] = [best[name] for name in sorted(best)]
+        Checkpoint(
+            tensors=tensors,
+            agent_step=tick.agent_step,
+            updates=tick.updates,
+            wall_seconds=wall_seconds,
+            lengths=self.writer.lengths(),
+            fingerprint=fingerprint(self.population, self.number),
+            draws=self.population.agents[self.number].drawn(),
+            measures=None if self._measures is None else self._measures.sampling.bit_generator.state,
+            returns=self.returns[-NEWEST_RETURNS:],
+            iteration_returns=self._iteration_returns,
+            best_frames=self.best_frames,
+            best_mean=self._best_mean,
+        ).save(self.writer.folder)
 
-    def _restore(self, tensors: checkpoint.Tensors, notes: Mapping[str, Any]) -> None:
-        self.frames_done = notes["agent_step"] * self.frames_per_agent_step
-        self._updates = notes["updates"]
-        self.returns, self._iteration_returns = notes["returns"], notes["iteration_returns"]
-        self.best_frames, self._best_mean = notes["best_frames"], notes["best_mean"]
-        if notes["measures"] is not None:
-            (heldout,) = tensors["heldout"]
+    def _restore(self, saved: Checkpoint) -> None:
+        self.frames_done = saved.agent_step * self.frames_per_agent_step
+        self._updates = saved.updates
+        self.returns, self._iteration_returns = list(saved.returns), list(saved.iteration_returns)
+        self.best_frames, self._best_mean = saved.best_frames, saved.best_mean
+        records.forget_evaluations(self.writer.folder, self.frames_done)
+        if saved.measures is not None:
+            heldout = saved.tensors["heldout"][0].to(self.population.replay.frames.device)
             self._measures = Measures(self.population, self.number, len(heldout), heldout)
-            self._measures.sampling.bit_generator.state = notes["measures"]
+            self._measures.sampling.bit_generator.state = saved.measures
+        if saved.best_frames is not None:
+            names = sorted(self.learner.online.state_dict())
+            self._save("best", dict(zip(names, saved.tensors["best"], strict=True)), saved.best_frames)
 
     def close(self, status: str, error: str | None = None) -> None:
         """End the record with ``status``, unless it has ended."""
@@ -174,4 +187,5 @@ class MemberRecorder:
         self.writer.close(status, self.frames_done, error)  # first: the events may break off at a full disk
         self._events.close()
         if status == "finished":
-            checkpoint.remove(self.writer.folder)
+            for name in (records.CHECKPOINT, f"{records.CHECKPOINT}.tmp", records.ACTIONS):
+                (self.writer.folder / name).unlink(missing_ok=True)

@@ -18,14 +18,17 @@ from __future__ import annotations
 import csv
 import dataclasses
 import datetime
+import fcntl
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 import psutil
+from safetensors import SafetensorError, safe_open
 
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.seeds import Member
@@ -40,6 +43,7 @@ ADDED_FIELDS = frozenset({
     "input_divisor", "optimizer", "constant_reward",
 })  # fmt: skip
 
+CHECKPOINT, ACTIONS = "checkpoint.safetensors", "actions.bin"  # of a run that has not finished
 # Of an iteration, the weights are the last ones until the next has ended.
 WEIGHTS = {"last": "weights.safetensors", "best": "weights-best.safetensors", "iteration": "weights.safetensors"}
 
@@ -109,14 +113,14 @@ class RunWriter:
         UserError: the folder is taken, foreign, or cannot be written.
     """
 
-    FILES = ("episodes.csv", "progress.csv", "actions.bin")
+    FILES = ("episodes.csv", "progress.csv", ACTIONS)
 
     def __init__(self, folder: Path, run: Mapping[str, Any], lengths: Mapping[str, int] | None = None) -> None:
         if lengths is None:
             check_new_folder(folder)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             if lengths is None:
+                folder.mkdir(parents=True, exist_ok=True)
                 # "x": of two runs that start in one folder at once, one fails here
                 (folder / "run.json").open("x").close()
             else:
@@ -124,7 +128,7 @@ class RunWriter:
         except FileExistsError:
             raise UserError(f"{folder} already holds a run. Choose another --out.") from None
         except OSError as error:
-            raise UserError(f"{folder} cannot be written: {error.strerror}. Choose another --out.") from None
+            raise UserError(f"{folder} cannot be written: {error.strerror}.") from None
         self.folder = folder
         self._run = {"schema": SCHEMA, **run, "status": "running", "frames_done": run.get("frames_done", 0),
                      "pid": os.getpid(), "error": None, "started": run.get("started", now()),
@@ -142,17 +146,11 @@ class RunWriter:
 
     def lengths(self) -> dict[str, int]:
         """Bytes of each file now, for a later writer to go on after."""
-        paths = {name: self.folder / name for name in self.FILES}
-        return {name: path.stat().st_size if path.exists() else 0 for name, path in paths.items()}
-
-    def checkpoint(self, frames: int) -> None:
-        """Note that the run can be gone on with after ``frames``."""
-        self._run["checkpoint_frames"] = frames
-        write_json(self.folder / "run.json", self._run)
+        return {name: (self.folder / name).stat().st_size for name in self.FILES}
 
     def actions(self, content: bytes) -> None:
         """Add to actions.bin."""
-        with (self.folder / "actions.bin").open("ab") as file:
+        with (self.folder / ACTIONS).open("ab") as file:
             file.write(content)
 
     def episode(self, **row: Any) -> None:
@@ -173,14 +171,40 @@ class RunWriter:
 
 def _cut(folder: Path, lengths: Mapping[str, int]) -> None:
     for name, length in lengths.items():
-        with (folder / name).open("ab") as file:
-            if file.tell() < length:
-                raise UserError(
-                    f"{folder / name} has {file.tell():,} bytes, fewer than the {length:,} when the checkpoint was "
-                    "written: it was changed since. Move the folder away and run it again."
-                )
-            file.truncate(length)
+        os.truncate(folder / name, length)
         os.utime(folder / name)  # whoever writes it now is younger than what was written
+
+
+@contextmanager
+def claimed(folders: Sequence[Path]) -> Iterator[None]:
+    """In the body no other process goes on with the runs in ``folders``. Raises UserError: one does."""
+    opened = list[int]()
+    try:
+        for folder in folders:
+            opened.append(os.open(folder, os.O_RDONLY))
+            try:
+                fcntl.flock(opened[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"Another process goes on with {folder}. Wait for it, or stop it first.") from None
+        yield
+    finally:
+        for one in opened:
+            os.close(one)
+
+
+def written_out(path: Path) -> None:
+    """Wait until what was written to ``path`` would outlast a power cut."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def forget_evaluations(folder: Path, after: int) -> None:
+    """Remove the evaluations of networks that a run which goes on after ``after`` frames will make again."""
+    path = folder / "evaluation.json"
+    if path.exists():
+        known = read_json(path)["evaluations"]
+        kept = [each for each in known if each["weights"] == "iteration" and each["training_frames"] <= after]
+        write_json(path, {"schema": SCHEMA, "evaluations": kept})
 
 
 def add_evaluation(folder: Path, evaluation: Mapping[str, Any]) -> None:
@@ -243,13 +267,26 @@ class RunRecord:
     @property
     def provenances(self) -> Sequence[Mapping[str, Any]]:
         """Where the run comes from: its beginning, and each time that it went on after it was stopped."""
-        return [self.run["provenance"], *(each["provenance"] for each in self.run.get("resumed", []))]
+        return [self.run.get("provenance", {}), *(each["provenance"] for each in self.run.get("resumed", []))]
 
     @property
     def goes_on_after(self) -> int | None:
-        """Frames after which a stopped run can be gone on with; None if it has no checkpoint."""
-        frames: int | None = self.run.get("checkpoint_frames")
-        return frames if (self.folder / "checkpoint.safetensors").exists() else None
+        """Frames after which a stopped run can be gone on with; None if it has no checkpoint that can be read."""
+        try:
+            with safe_open(self.folder / CHECKPOINT, framework="numpy") as file:
+                notes = json.loads(file.metadata()["notes"])
+            if any((self.folder / name).stat().st_size < length for name, length in notes["lengths"].items()):
+                return None
+            return int(notes["agent_step"]) * self.config.frames_per_agent_step
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError):
+            return None
+
+    @property
+    def seconds(self) -> float:
+        """From start to end, without the time that a stopped run lay idle."""
+        start, end = (datetime.datetime.fromisoformat(self.run[key]) for key in ("started", "ended"))
+        idle = sum(float(each["idle_seconds"]) for each in self.run.get("resumed", []))
+        return (end - start).total_seconds() - idle
 
     @classmethod
     def read(cls, folder: Path) -> RunRecord:
@@ -292,8 +329,13 @@ class RunRecord:
         return record
 
     def is_being_written(self) -> bool:
-        """Whether a process is at work on it: the recorded one runs, and is not a younger one of the same number."""
+        """Whether a process is at work on it."""
         try:
+            with claimed([self.folder]):
+                pass
+        except UserError:
+            return True
+        try:  # the recorded one runs, and is not a younger one of the same number
             process = psutil.Process(self.pid)
             younger = process.create_time() > (self.folder / "episodes.csv").stat().st_mtime
             return self.status == "running" and process.status() != psutil.STATUS_ZOMBIE and not younger

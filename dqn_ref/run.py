@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import numpy as np
 import psutil
 import torch
 
-from dqn_ref import checkpoint, records
+from dqn_ref import records
 from dqn_ref.atari import check_game, rom_md5
+from dqn_ref.checkpoint import Checkpoint
 from dqn_ref.config import DQNConfig, Protocol, UserError
 from dqn_ref.device import check_memory, prepare_torch, select_device
 from dqn_ref.evaluate_run import inference, load_network, play_evaluation
@@ -24,11 +26,11 @@ from dqn_ref.group import Group, Progress, Report, Run
 from dqn_ref.launch import settled
 from dqn_ref.lint import warnings_of
 from dqn_ref.provenance import provenance
-from dqn_ref.recorder import MemberRecorder
+from dqn_ref.recorder import NEWEST_RETURNS, MemberRecorder
 from dqn_ref.seeds import Member
 from dqn_ref.train import TimeSplit, train_in_turns
 
-CHECKPOINT_SECONDS = 300.0  # between two at least: so much is lost when a run is stopped
+CHECKPOINT_SECONDS = 300.0  # between two at least; what follows the newest is lost when a run is stopped
 
 
 def run_population(
@@ -73,7 +75,7 @@ def run_population(
 def resume_population(
     folders: Sequence[Path],
     *,
-    device_name: str = "auto",
+    device_name: str | None = None,
     threads: int | None = None,
     graphs: bool = True,
     halves: int | None = None,
@@ -85,7 +87,7 @@ def resume_population(
 
     Args:
         folders: of runs of one configuration that stopped at the same step.
-        threads: by default as many as the runs had.
+        device_name: by default the one that the runs had; so for ``threads``.
         say: is told what takes its time, and what keeps the runs from being bit by bit what they would have been.
 
     Raises:
@@ -100,32 +102,50 @@ def resume_population(
         if record.status == "finished":
             raise UserError(f"{record.folder} is finished; there is nothing to go on with.")
         if record.is_being_written():
-            raise UserError(f"{record.folder} is being written by process {record.pid}. Wait for it, or stop it first.")
-    config, recorded = stopped[0].config, stopped[0].run["provenance"]["torch"]
-    if threads is None and device_name != "cuda":
-        threads = recorded["threads"]
-    device, torch_state = _prepared(config, len(stopped), device_name, threads, graphs, halves)
-    saved = [checkpoint.load(folder, device) for folder in folders]
-    steps = [notes["agent_step"] for _, notes in saved]
-    if len(set(steps)) > 1 or any(record.config != config for record in stopped):
-        raise UserError(
-            "Runs go on side by side if they have one configuration and stopped at the same agent step, got "
-            f"{', '.join(f'{folder}: {step:,}' for folder, step in zip(folders, steps, strict=True))}. "
-            "Name the others in a command of their own."
-        )
-    frames, runs = steps[0] * config.frames_per_agent_step, list[Run]()
-    for record, content in zip(stopped, saved, strict=True):
-        today = provenance(rom_md5(record.member.game), torch_state)
-        if changed := _changed(record.run["provenance"], today):
-            say(
-                f"warning: {record.folder} goes on with another {', '.join(changed)} than it began with: it may end "
-                "otherwise than if it had not been stopped."
+            raise UserError(f"{record.folder} is being written by another process. Wait for it, or stop it first.")
+    with records.claimed(folders):
+        saved = [Checkpoint.load(folder) for folder in folders]
+        config, recorded = stopped[0].config, stopped[0].provenances[-1]["torch"]
+        if different := [str(record.folder) for record in stopped if record.config != config]:
+            raise UserError(
+                f"Runs go on side by side if they have one configuration: {', '.join(different)} has another than "
+                f"{folders[0]}. Name it in a command of its own."
             )
-        resumption = {"frames": frames, "when": records.now(), "provenance": today}
-        description = {**record.run, "resumed": [*record.run.get("resumed", []), resumption]}
-        runs.append(Run(record.member, record.folder, description, content))
-    say(f"Going on after {frames:,} frames; the newest games are played again first, to fill the replay.")
-    _train_and_evaluate(runs, config, device, torch_state, checkpoint_seconds, report)
+        steps = {str(folder): each.agent_step for folder, each in zip(folders, saved, strict=True)}
+        if len(set(steps.values())) > 1:
+            raise UserError(
+                "Runs go on side by side if they stopped at the same agent step, got "
+                f"{', '.join(f'{folder}: {step:,}' for folder, step in steps.items())}. Name the others in a command "
+                "of their own."
+            )
+        device, torch_state = _prepared(
+            config, len(stopped), device_name or recorded["device"], threads or recorded["threads"], graphs, halves
+        )
+        frames, runs = saved[0].agent_step * config.frames_per_agent_step, list[Run]()
+        for record, each in zip(stopped, saved, strict=True):
+            today = provenance(rom_md5(record.member.game), torch_state)
+            if changed := _changed(record.provenances[-1], today):
+                say(
+                    f"warning: {record.folder} goes on with another {', '.join(changed)} than before: it may end "
+                    "otherwise than if it had not been stopped."
+                )
+            runs.append(Run(record.member, record.folder, _resumed(record, frames, today), each))
+        say(f"Going on after {frames:,} frames; the newest games are played again first, to fill the replay.")
+        _train_and_evaluate(runs, config, device, torch_state, checkpoint_seconds, report)
+
+
+def _resumed(record: records.RunRecord, frames: int, today: Mapping[str, Any]) -> dict[str, Any]:
+    """What run.json says of a run that goes on after ``frames``."""
+    now, progress = records.now(), record.folder / "progress.csv"
+    stopped = record.run["ended"] or datetime.fromtimestamp(progress.stat().st_mtime, UTC).isoformat()
+    resumption = {
+        "frames": frames,
+        "when": now,
+        "idle_seconds": (datetime.fromisoformat(now) - datetime.fromisoformat(stopped)).total_seconds(),
+        "provenance": today,
+        "before": {name: record.run[name] for name in ("status", "frames_done", "error", "ended")},
+    }
+    return {**record.run, "frames_done": frames, "resumed": [*record.run.get("resumed", []), resumption]}
 
 
 def _prepared(
@@ -181,9 +201,7 @@ def _train_measured(config: DQNConfig, groups: Sequence[Group], checkpoint_secon
         frames = tick.agent_step * config.frames_per_agent_step
         for recorder in group.recorders:
             recorder.frames_done = frames
-        if group.played.add(tick):
-            for recorder, played in zip(group.recorders, group.take_played(), strict=True):
-                recorder.writer.actions(played)
+        group.played.add(tick)
         for episode in group.in_play.follow(tick):
             group.recorders[episode.stream // config.streams_per_member].end_episode(episode)
         if not group.held_out and tick.agent_step >= config.replay_start_agent_steps:
@@ -214,7 +232,7 @@ def _train_measured(config: DQNConfig, groups: Sequence[Group], checkpoint_secon
             last_checkpoint, saved_frames = time.perf_counter(), frames
         if due and frames == saved_frames:
             with settled(group.device):
-                for recorder, played in zip(group.recorders, group.take_played(), strict=True):
+                for recorder, played in zip(group.recorders, group.played.take(), strict=True):
                     recorder.save_checkpoint(tick, time.perf_counter() - start, played)
 
 
@@ -231,10 +249,7 @@ def _evaluate_iteration(group: Group) -> float:
     """Evaluate the networks of those runs that want it after every iteration. Returns the seconds that it took."""
     start = time.perf_counter()
     for run, recorder in zip(group.runs, group.recorders, strict=True):
-        if not run.description.get("evaluates_iterations"):
-            continue
-        known = {(each["weights"], each["training_frames"]) for each in records.RunRecord.read(run.folder).evaluations}
-        if ("iteration", recorder.frames_done) not in known:  # it is there if the run went on from before
+        if run.description.get("evaluates_iterations"):
             found = _evaluated(recorder, "iteration", recorder.frames_done, group.config, group.device)
             records.add_evaluation(run.folder, found)
     return time.perf_counter() - start
@@ -273,7 +288,7 @@ def _evaluate_last_and_best(recorder: MemberRecorder, config: DQNConfig, device:
 
 
 def _progress(frames: int, config: DQNConfig, speed: float, recorders: Sequence[MemberRecorder]) -> Progress:
-    newest = [score for recorder in recorders for score in recorder.returns[-10:]]
+    newest = [score for recorder in recorders for score in recorder.returns[-NEWEST_RETURNS:]]
     mean_return = float(np.mean(newest)) if newest else None
     return Progress(frames, config.total_frames, speed, (config.total_frames - frames) / speed, mean_return)
 

@@ -1,7 +1,7 @@
 """A run that was stopped and gone on with is, bit by bit, the run that was never stopped."""
 
+import dataclasses
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import make_tiny_config
+from fake_runs import dead_pid
 
 from dqn_ref import checkpoint, records
 from dqn_ref.__main__ import main
 from dqn_ref.config import CI, UserError
 from dqn_ref.in_play import InPlay
-from dqn_ref.records import RunRecord
+from dqn_ref.records import RunRecord, RunWriter
 from dqn_ref.run import resume_population, run_population
 from dqn_ref.seeds import Member
 
@@ -66,6 +67,11 @@ def outcome(folder):
     evaluations = [{k: v for k, v in each.items() if k != "seconds"} for each in record.evaluations]
     weights = [(folder / name).read_bytes() for name in records.WEIGHTS.values()]
     return record.status, (folder / "episodes.csv").read_bytes(), repr(rows), evaluations, weights
+
+
+def contents(folder):
+    """Every file of a run but its events."""
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
 
 
 # ---------------------------------------------------------------------- the same run
@@ -133,6 +139,27 @@ def test_an_evaluation_of_an_iteration_is_not_repeated(tmp_path):
     assert found[:2] == [("iteration", 480), ("last", 960)]
 
 
+def test_what_was_written_after_the_checkpoint_is_written_anew(tmp_path, monkeypatch):
+    """Broken off when all was evaluated, by a full disk; and the best network's file holds one that came later."""
+    run_population([BREAKOUT], [tmp_path / "whole"], CI, tiny(), device_name="cpu", evaluate_iterations=True)
+
+    def full(*arguments):
+        raise OSError("no space left")
+
+    evaluated = {"evaluate_iterations": True, "checkpoint_seconds": 0}
+    with monkeypatch.context() as patch:
+        patch.setattr(RunWriter, "close", full)
+        with pytest.raises(OSError, match="no space"):
+            run_population([BREAKOUT], [tmp_path / "run"], CI, tiny(), device_name="cpu", **evaluated)
+    assert len(RunRecord.read(tmp_path / "run").evaluations) == 3
+    assert RunRecord.read(tmp_path / "run").goes_on_after == 960
+    (tmp_path / "run" / records.WEIGHTS["best"]).write_bytes(b"of another time")
+    path = tmp_path / "run" / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"pid": dead_pid()}))
+    resume_population([tmp_path / "run"], device_name="cpu")
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+
+
 def test_what_only_an_unfinished_run_needs_is_gone_when_it_has_finished(tmp_path):
     stopped([BREAKOUT], [tmp_path / "run"], tiny(), 130)
     made = {path.name for path in (tmp_path / "run").iterdir()}
@@ -151,6 +178,11 @@ def test_the_record_says_where_it_went_on_and_on_what(tmp_path):
     (resumption,) = RunRecord.read(tmp_path / "run").run["resumed"]
     assert resumption["frames"] == 480
     assert resumption["provenance"]["torch"]["threads"] == torch.get_num_threads()
+    assert resumption["before"]["status"] == "failed"
+    assert "Stopped" in resumption["before"]["error"]
+    record = RunRecord.read(tmp_path / "run")
+    assert record.run["error"] is None
+    assert [each["torch"]["device"] for each in record.provenances] == ["cpu", "cpu"]
     assert said == ["Going on after 480 frames; the newest games are played again first, to fill the replay."]
 
 
@@ -163,7 +195,7 @@ def test_it_is_said_if_the_run_goes_on_with_something_else(tmp_path):
     path.write_text(json.dumps(run))
     said, threads = [], torch.get_num_threads()
     resume_population([tmp_path / "run"], device_name="cpu", threads=threads, say=said.append)
-    assert "goes on with another torch, threads than it began with" in said[0]
+    assert "goes on with another torch, threads than before" in said[0]
 
 
 # ---------------------------------------------------------------------- the games played again
@@ -184,10 +216,10 @@ def test_games_that_do_not_repeat_are_noticed_and_nothing_is_changed(tmp_path):
     played = np.fromfile(path, np.uint8)
     played[150] = (played[150] + 1) % 4
     played.tofile(path)
-    before = {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir() if file.is_file()}
+    before = contents(tmp_path / "run")
     with pytest.raises(UserError, match="do not repeat"):
         resume_population([tmp_path / "run"], device_name="cpu")
-    assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir() if file.is_file()} == before
+    assert contents(tmp_path / "run") == before
 
 
 def test_only_what_replay_still_holds_is_played_again(tmp_path, monkeypatch):
@@ -224,8 +256,40 @@ def test_a_run_that_is_being_written_is_refused(tmp_path):
     stopped([BREAKOUT], [tmp_path / "run"], tiny(), 130)
     path = tmp_path / "run" / "run.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "running"}))  # its process is this one
-    with pytest.raises(UserError, match=f"being written by process {os.getpid()}"):
+    with pytest.raises(UserError, match="being written by another process"):
         resume_population([tmp_path / "run"], device_name="cpu")
+
+
+def test_a_run_that_another_process_goes_on_with_is_refused(tmp_path):
+    stopped([BREAKOUT], [tmp_path / "run"], tiny(), 130)
+    code = (
+        "import sys, pathlib; from dqn_ref.records import claimed\n"
+        "with claimed([pathlib.Path(sys.argv[1])]): print('claimed', flush=True); sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"claimed\n"
+        assert RunRecord.read(tmp_path / "run").is_being_written()
+        with pytest.raises(UserError, match="written by another process"):
+            resume_population([tmp_path / "run"], device_name="cpu")
+        process.stdin.close()
+    assert not RunRecord.read(tmp_path / "run").is_being_written()
+
+
+def test_the_time_that_a_run_lay_idle_does_not_count(tmp_path):
+    """From 10:00 to 11:30, of which it lay idle twice: 20 and 40 minutes."""
+    stopped([BREAKOUT], [tmp_path / "run"], tiny(), 130)
+    record = RunRecord.read(tmp_path / "run")
+    times = {"started": "2026-01-01T10:00:00+00:00", "ended": "2026-01-01T11:30:00+00:00"}
+    resumed = [{"idle_seconds": 1200.0, "provenance": {}}, {"idle_seconds": 2400.0, "provenance": {}}]
+    assert dataclasses.replace(record, run={**record.run, **times, "resumed": resumed}).seconds == 1800
+
+
+def test_runs_of_two_configurations_do_not_go_on_together(tmp_path):
+    stopped([BREAKOUT], [tmp_path / "a"], tiny(), 130)
+    stopped([PONG], [tmp_path / "b"], tiny(discount=0.5), 130)
+    with pytest.raises(UserError, match=r"one configuration: .*b has another than .*a"):
+        resume_population([tmp_path / "a", tmp_path / "b"], device_name="cpu")
 
 
 def test_runs_that_stopped_at_different_steps_do_not_go_on_together(tmp_path):
@@ -240,7 +304,7 @@ def test_runs_that_stopped_at_different_steps_do_not_go_on_together(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"\x00" * 8, b"\xff" * 100, b"not a checkpoint at all"])
 def test_a_broken_checkpoint_is_a_users_matter(tmp_path, content):
     stopped([BREAKOUT], [tmp_path / "run"], tiny(), 130)
-    (tmp_path / "run" / checkpoint.NAME).write_bytes(content)
+    (tmp_path / "run" / records.CHECKPOINT).write_bytes(content)
     with pytest.raises(UserError, match="is broken"):
         resume_population([tmp_path / "run"], device_name="cpu")
 
@@ -249,8 +313,11 @@ def test_a_broken_checkpoint_is_a_users_matter(tmp_path, content):
 def test_a_file_that_has_become_shorter_is_noticed(tmp_path, name):
     stopped([BREAKOUT], [tmp_path / "run"], tiny(), 190)
     (tmp_path / "run" / name).write_bytes(b"")
+    before = contents(tmp_path / "run")
     with pytest.raises(UserError, match=f"{name} has 0 bytes"):
         resume_population([tmp_path / "run"], device_name="cpu")
+    assert contents(tmp_path / "run") == before
+    assert RunRecord.read(tmp_path / "run").goes_on_after is None
 
 
 def test_actions_that_the_game_does_not_have_are_refused(tmp_path):

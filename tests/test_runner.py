@@ -139,9 +139,7 @@ def test_the_command_is_one_that_a_person_could_type(tmp_path):
         "--frames", "24000", "--device", "cpu", "--threads", "2", "--out", str(tmp_path / "qbert-s3"),
     ]  # fmt: skip
     again = replace(job, goes_on=True)
-    assert again.command("cpu", 2) == [
-        sys.executable, "-m", "dqn_ref", "resume", str(tmp_path / "qbert-s3"), "--device", "cpu", "--threads", "2",
-    ]  # fmt: skip
+    assert again.command("cpu", 2) == [sys.executable, "-m", "dqn_ref", "resume", str(tmp_path / "qbert-s3")]
     assert "--evaluate-iterations" in replace(job, evaluate_iterations=True).command("cpu", 2)
     several = Job(("qbert", "pong"), (0, 1), 24_000, CI, tmp_path, tmp_path / "log")
     assert several.command("cuda", 2)[6:12] == ["--game", "qbert", "pong", "--seed", "0", "1"]

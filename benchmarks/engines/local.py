@@ -50,11 +50,8 @@ class Job:
 
     def command(self, device: str, threads: int) -> list[str]:
         """What a person would type for this run."""
-        if self.goes_on:
-            folders = map(str, self.folders)
-            return [
-                sys.executable, "-m", "dqn_ref", "resume", *folders, "--device", device, "--threads", str(threads),
-            ]  # fmt: skip
+        if self.goes_on:  # on the device and with the threads that it had
+            return [sys.executable, "-m", "dqn_ref", "resume", *map(str, self.folders)]
         return [
             sys.executable, "-m", "dqn_ref", "train", "--protocol", self.protocol.name,
             "--game", *self.games, "--seed", *map(str, self.seeds), "--frames", str(self.frames),

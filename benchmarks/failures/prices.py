@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from statistics import fmean
 
 from benchmarks.costs import Costs
@@ -34,7 +33,5 @@ def made_seconds(places: Sequence[Place]) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for place in places:
         if place.cell.record and place.cell.status == "finished":
-            run = place.cell.record.run
-            took = datetime.fromisoformat(run["ended"]) - datetime.fromisoformat(run["started"])
-            found.setdefault(place.variant.name, []).append(took.total_seconds())
+            found.setdefault(place.variant.name, []).append(place.cell.record.seconds)
     return {name: fmean(seconds) for name, seconds in found.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import datetime
 from statistics import median
 from typing import Any
 
@@ -159,17 +158,12 @@ def made_by(runs: Sequence[Run]) -> str:
     origins = [origin for run in runs for origin in run.record.provenances]
     machines = dict.fromkeys(machine_words(each["machine"]) for each in origins)
     sources = dict.fromkeys(source_words(each["source"]) for each in origins)
-    seconds = [_seconds(run) for run in runs]
+    seconds = [run.record.seconds for run in runs]
     middle, least, most = (format_seconds(which(seconds)) for which in (median, min, max))
     return (
         f"{len(runs)} runs, made by {'; '.join(machines)}, source {', '.join(sources)}; a run took {middle} (median; "
         f"{least} to {most}) on one thread, with other work on the machine."
     )
-
-
-def _seconds(run: Run) -> float:
-    start, end = (datetime.fromisoformat(run.record.run[key]) for key in ("started", "ended"))
-    return (end - start).total_seconds()
 
 
 def markdown_of_all(store: Store, images: str) -> str:

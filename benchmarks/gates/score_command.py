@@ -114,8 +114,8 @@ def _curves(
         raise UserError(f"{word or matrix.group} has no run of {', '.join(games)}.")
     for record in records:
         _check(record, matrix)
-    provenances = [record.run.get("provenance", {}).get("source", {}) for record in records]
-    revisions = {source.get("commit") or "unknown" for source in provenances}
+    sources = [origin.get("source", {}) for record in records for origin in record.provenances]
+    revisions = {source.get("commit") or "unknown" for source in sources}
     return run_curves(Path(word).name if word else f"runs of {matrix.group}", records, weights), sorted(revisions)
 
 

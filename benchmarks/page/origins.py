@@ -38,7 +38,8 @@ def facts(records: Sequence[RunRecord]) -> list[Fact]:
     """Source, lock, versions, machine and PyTorch's settings of ``records``."""
     found: dict[tuple[str, str], dict[str, list[str]]] = {}
     for record in records:
-        for section, name, value in _origin(record.run.get("provenance")):
+        of_run = dict.fromkeys(fact for provenance in record.provenances for fact in _origin(provenance))
+        for section, name, value in of_run:
             found.setdefault((section, name), {}).setdefault(value, []).append(record.folder.name)
     for values in found.values():  # a run that lacks what another has says so
         named = {run for runs in values.values() for run in runs}
@@ -77,10 +78,11 @@ def roms(records: Sequence[RunRecord]) -> dict[str, list[str]]:
     """MD5 of the ROM of each game; more than one if its runs disagree."""
     found: dict[str, list[str]] = {}
     for record in records:
-        md5 = clean(_mapping(record.run.get("provenance")).get("rom_md5", NOT_RECORDED))
         known = found.setdefault(record.member.game, [])
-        if md5 not in known:
-            known.append(md5)
+        for provenance in record.provenances:
+            md5 = clean(_mapping(provenance).get("rom_md5", NOT_RECORDED))
+            if md5 not in known:
+                known.append(md5)
     return found
 
 
@@ -151,7 +153,7 @@ def _run_cost(record: RunRecord) -> RunCost:
         training=training,
         frames_per_second=record.frames_done / training if training else None,
         evaluation=_total([_seconds(evaluation["seconds"]) for evaluation in record.evaluations]),
-        wall=(end - start).total_seconds() if start and end else None,
+        wall=record.seconds if start and end else None,
     )
 
 
