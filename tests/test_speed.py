@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.readme import draw_speeds
-from benchmarks.speed import bench_speed, catalogue, result
+from benchmarks.speed import bench_speed, catalogue, result, workloads
 from benchmarks.speed.catalogue import BENCHES, RATIOS, expected_names, stream_counts
 from benchmarks.speed.clocks import Watched, bytes_of_tensors, time_split
 from benchmarks.speed.drawings import DRAWINGS, draw_speed
 from benchmarks.store import Store
 from dqn_ref.config import UserError
 from dqn_ref.launch import Captured
+from dqn_ref.seeds import Member
 from dqn_ref.train import TimeSplit
 
 cli = importlib.import_module("benchmarks.speed.__main__")
@@ -49,6 +51,7 @@ def made_up():
     """Round numbers: a step of P members takes 0.010 + 0.005 P seconds."""
     measured = {
         "convolution": sample("convolution", 0.002, 1),
+        "arithmetic": sample("arithmetic", 0.064, 8),
         "memory_copy": sample("memory_copy", 0.010, 1),
         "emulator": sample("emulator", 0.001, 4),
         "evaluation": sample("evaluation", 3.0, 1_500),
@@ -83,14 +86,34 @@ def printed(table):
 # ---------------------------------------------------------------------- names
 
 
+def test_an_update_is_set_beside_its_arithmetic():
+    """20 ms an update; 64 ms the arithmetic of eight, 8 ms that of one: 2.5 times as long."""
+    words = "An update of one member takes 2.50 times what its arithmetic takes"
+    assert any(line.startswith(words) for line in result.summary(made_up()))
+    older = {name: each for name, each in made_up().items() if name != "arithmetic"}
+    assert not any("its arithmetic" in line for line in result.summary(older))
+
+
+def test_the_arithmetic_of_an_update_is_counted():
+    config = workloads.small_config(100, 40)
+    population, _ = workloads.filled_population(config, [Member("breakout", 0)], torch.device("cpu"), 60)
+    with FlopCounterMode(display=False) as counter:
+        population.learn()
+    assert counter.get_total_flops() == workloads.UPDATE_FLOP
+    product, work = workloads.arithmetic(torch.device("cpu"), 64)
+    with FlopCounterMode(display=False) as counter:
+        product()
+    assert counter.get_total_flops() == pytest.approx(work * workloads.UPDATE_FLOP)
+
+
 def test_every_kind_has_a_bench_and_every_bench_is_known():
     assert {name.removeprefix("bench_") for name in vars(bench_speed) if name.startswith("bench_")} == set(BENCHES)
 
 
 def test_the_names_of_a_run_are_fixed():
     assert expected_names([1, 2], cores=2, suite=True) == [
-        "convolution", "memory_copy", "emulator", "playing[1]", "playing[2]", "playing[4]", "playing[atari10]",
-        "acting[1]", "acting[2]", "replay_store[1]", "replay_store[2]", "replay_sample[1]", "replay_sample[2]",
+        "convolution", "arithmetic", "memory_copy", "emulator",
+        "playing[1]", "playing[2]", "playing[4]", "playing[atari10]", "acting[1]", "acting[2]", "replay_store[1]", "replay_store[2]", "replay_sample[1]", "replay_sample[2]",
         "update[1]", "update[2]", "target_sync[1]", "target_sync[2]", "training[1]", "training[2]",
         "training[atari10]", "evaluation", "statistics",
     ]  # fmt: skip

@@ -94,6 +94,11 @@ def bench_convolution(benchmark: Any, setting: Setting) -> None:
     measure(benchmark, *workloads.convolution(setting.device))
 
 
+def bench_arithmetic(benchmark: Any, setting: Setting) -> None:
+    """The processor's own limit."""
+    measure(benchmark, *workloads.arithmetic(setting.device, 128 if setting.quick else 2_048))
+
+
 def bench_memory_copy(benchmark: Any, setting: Setting) -> None:
     """Bandwidth."""
     measure(benchmark, *workloads.memory_copy(setting.device, 1_000_000 if setting.quick else 100_000_000))

@@ -27,6 +27,7 @@ class Bench:
 
 BENCHES = {
     "convolution": Bench("passes", "calibration: the second convolution, batch 32, forward and backward"),
+    "arithmetic": Bench("updates", "calibration: the arithmetic of an update, as products of 2,048 x 2,048 matrices"),
     "memory_copy": Bench("copies", "calibration: 100 MB from the device's memory to the device's memory"),
     "emulator": Bench("frames", "calibration: ale_py.ALEInterface.act alone; no screen is read"),
     "playing": Bench("frames", "emulators alone: random actions, one thread a stream", "streams", suite=True),

@@ -134,6 +134,17 @@ def derived(measured: Measured, device: str) -> dict[str, Any]:
     }
 
 
+def _limit(measured: Measured) -> list[str]:
+    """How far an update is from what the processor can compute at best."""
+    if not {"arithmetic", "update[1]"} <= set(measured):  # an older measurement
+        return []
+    times = unit_seconds(measured, "update[1]") / unit_seconds(measured, "arithmetic")
+    return [
+        f"An update of one member takes {times:.2f} times what its arithmetic takes as products of large matrices in "
+        "float32, which is about the best that the processor does."
+    ]
+
+
 # ---------------------------------------------------------------------- tables
 
 
@@ -214,5 +225,6 @@ def summary(measured: Measured) -> list[str]:
         f"Memory of a member beside its replay: {beside / 1e6:,.1f} MB; with the paper's replay of 1M transitions "
         f"{(beside + 1e6 * TRANSITION_BYTES) / 1e9:.2f} GB."
     )
+    lines += _limit(measured)
     lines += [f"Not measured: {kind}." for kind in BENCHES if not any(n.partition("[")[0] == kind for n in measured)]
     return lines

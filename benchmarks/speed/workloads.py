@@ -23,6 +23,7 @@ from dqn_ref.train import TimeSplit, make_population, make_streams, train
 
 Work = tuple[Callable[[], object], float]  # a call, and the units of work in it
 
+UPDATE_FLOP = 2_182_610_944  # of an update of a member on 32 transitions with four actions; a test counts them
 REPLAY_CAPACITY = 10_000  # transitions a member: 71 MB, more than a cache holds
 
 
@@ -70,6 +71,14 @@ def convolution(device: torch.device) -> Work:
         torch.autograd.grad(output, (image, layer), torch.ones_like(output))
 
     return both_ways, 1
+
+
+def arithmetic(device: torch.device, size: int = 2_048) -> Work:
+    """What the processor does where nothing but arithmetic counts: a product of large matrices in float32."""
+    draw = torch.Generator().manual_seed(0)
+    one, other = (torch.rand((size, size), generator=draw).to(device) for _ in range(2))
+    product = torch.empty_like(one)
+    return lambda: torch.mm(one, other, out=product), 2 * size**3 / UPDATE_FLOP
 
 
 def memory_copy(device: torch.device, size_bytes: int = 100_000_000) -> Work:
