@@ -113,7 +113,8 @@ def test_every_kind_has_a_bench_and_every_bench_is_known():
 def test_the_names_of_a_run_are_fixed():
     assert expected_names([1, 2], cores=2, suite=True) == [
         "convolution", "arithmetic", "memory_copy", "emulator",
-        "playing[1]", "playing[2]", "playing[4]", "playing[atari10]", "acting[1]", "acting[2]", "replay_store[1]", "replay_store[2]", "replay_sample[1]", "replay_sample[2]",
+        "playing[1]", "playing[2]", "playing[4]", "playing[atari10]", "acting[1]", "acting[2]",
+        "replay_store[1]", "replay_store[2]", "replay_sample[1]", "replay_sample[2]",
         "update[1]", "update[2]", "target_sync[1]", "target_sync[2]", "training[1]", "training[2]",
         "training[atari10]", "evaluation", "statistics",
     ]  # fmt: skip
