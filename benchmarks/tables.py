@@ -17,10 +17,15 @@ def status_table(cells: Sequence[Cell]) -> Table:
     """Seeds across, games down."""
     seeds = sorted({cell.member.seed for cell in cells})
     table = Table("game", *(f"seed {seed}" for seed in seeds), box=None)
-    by_member = {(cell.member.game, cell.member.seed): cell.status for cell in cells}
+    by_member = {(cell.member.game, cell.member.seed): _standing(cell) for cell in cells}
     for game in dict.fromkeys(cell.member.game for cell in cells):
         table.add_row(game, *(by_member[game, seed] for seed in seeds))
     return table
+
+
+def _standing(cell: Cell) -> str:
+    after = cell.goes_on_after
+    return cell.status if after is None else f"{cell.status}, goes on after {format_frames(after)}"
 
 
 def cost_table(rows: Sequence[tuple[Matrix, int, int]], costs: Costs) -> Table:

@@ -232,6 +232,15 @@ def test_plot_of_nothing_is_refused_and_makes_no_folder(call, results):
     assert not results.exists()
 
 
+def test_status_says_where_a_stopped_run_goes_on(call, results):
+    folder = Store(results).runs(MATRIX.group)
+    write_run(folder / "phoenix-s0", "phoenix", 0, status="interrupted", goes_on_after=12_000)
+    write_run(folder / "phoenix-s1", "phoenix", 1, status="interrupted")
+    _, out, _ = call("status", *ASKED)
+    [line] = [line for line in out.splitlines() if line.startswith("phoenix")]
+    assert line.split() == ["phoenix", "interrupted,", "goes", "on", "after", "12k", "interrupted"]
+
+
 @pytest.mark.parametrize("words", [["status"], ["run", "--device", "cpu"]])
 def test_what_is_quick_does_not_wait_for_plotting_and_statistics(runs, results, words):
     """As the command line's own source promises; with all runs there, ``run`` has nothing to do."""
