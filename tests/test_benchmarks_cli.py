@@ -237,7 +237,7 @@ def test_status_says_where_a_stopped_run_goes_on(call, results):
     write_run(folder / "phoenix-s0", "phoenix", 0, status="interrupted", goes_on_after=12_000)
     write_run(folder / "phoenix-s1", "phoenix", 1, status="interrupted")
     _, out, _ = call("status", *ASKED)
-    [line] = [line for line in out.splitlines() if line.startswith("phoenix")]
+    [line] = [line for line in out.splitlines() if line.split()[:1] == ["phoenix"]]
     assert line.split() == ["phoenix", "interrupted,", "goes", "on", "after", "12k", "interrupted"]
 
 
