@@ -13,6 +13,7 @@ from benchmarks.curves import Curves
 from benchmarks.markdown import table
 from benchmarks.plots.words import revisions
 from benchmarks.reference import human_and_random
+from benchmarks.scores import iteration_scores
 from benchmarks.sources import ORIGINS, published, run_curves, run_folders
 from benchmarks.store import Store
 from dqn_ref.config import UserError, format_frames
@@ -50,11 +51,17 @@ def _of_group(records: list[RunRecord]) -> str:
         "A score is the mean of the evaluations after each million frames until then, of the last five at most, each "
         f"of {config.evaluation_episodes} episodes with epsilon {config.evaluation_epsilon:g}; in brackets the lowest "
         "and highest seed.",
+        *(f"The evaluations of {record.folder.name}: {_evaluations(record)}." for record in records),
         f"{PUBLISHED}: {ORIGINS[PUBLISHED]}, the paper's settings. Not measured alike, as far as known: {differences}.",
         "So few seeds cannot show a difference: the smallest p that a permutation test could give here is "
         f"{min(least):.2g}.",
     ]
     return "\n".join([table(HEADER, rows, HEADER[:1]), *(f"- {line}" for line in words), ""])
+
+
+def _evaluations(record: RunRecord) -> str:
+    scores = sorted(iteration_scores(record).items())
+    return ", ".join(f"{score:,.1f} after {format_frames(frames)}" for frames, score in scores)
 
 
 def at(curves: Curves, game: str, frames: int) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import baselines
+from benchmarks import baselines, learning
 from benchmarks.costs import format_seconds
 from benchmarks.doctor.confusion import finished, held_out, tables
 from benchmarks.doctor.confusion.drawing import draw_confusion
@@ -227,6 +227,7 @@ def _gate(table: Callable[[Mapping[str, Any]], str]) -> Callable[[Store], str]:
 
 PARTS: dict[str, Callable[[Store], str]] = {
     "scores": _scores,
+    "learning": learning.markdown,
     "speed": _speed,
     "bench-speed": _bench_speed,
     "counted": _counted,

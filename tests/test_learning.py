@@ -32,6 +32,7 @@ def test_scores_are_means_over_iterations_beside_those_of_nnabla_at_the_same_fra
         ["assault", "1M", "305.0 (2 seeds, 300.0 to 310.0)", "320.7 (3 seeds, 310.8 to 329.1)", "222.4", "742.0"],
         ["assault", "2M", "427.5 (2 seeds, 400.0 to 455.0)", "398.3 (3 seeds, 359.7 to 426.0)", "222.4", "742.0"],
     ]
+    assert "The evaluations of assault-s1: 310.0 after 1M, 600.0 after 2M." in text
     assert "Protocol nature-v1 in float32, stopped at 2M frames." in text
     assert "the smallest p that a permutation test could give here is 0.2." in text  # 2 of the 10 ways to choose 2 of 5
     assert "cap of an episode: at most 108,000 frames an episode on one side, not known on the other" in text
@@ -41,7 +42,7 @@ def test_a_game_that_was_not_published_has_no_row(tmp_path):
     store = Store(tmp_path)
     run(store, 0, 300, 500)
     run(store, 0, 1, 2, game="phoenix")
-    assert "phoenix" not in markdown(store)
+    assert "| phoenix" not in markdown(store)
 
 
 def test_a_run_that_has_not_finished_is_named(tmp_path):

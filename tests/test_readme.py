@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib import image as mpl_image
 
+from benchmarks import learning
 from benchmarks.__main__ import COMMANDS, GROUPS
 from benchmarks.doctor.probes.ladder import LADDER
 from benchmarks.failures.drawings import draw_groups
@@ -17,9 +18,13 @@ from benchmarks.failures.effects import Verdict
 from benchmarks.failures.findings import find
 from benchmarks.gates.calibration_drawing import draw_calibration
 from benchmarks.readme import PAGES, PARTS, draw_baseline, draw_doctor, draw_published, draw_speeds, update_page
+from benchmarks.reference import human_and_random
+from benchmarks.scores import iteration_scores, run_score
+from benchmarks.sources import published, run_curves
 from benchmarks.store import Store
 from benchmarks.suites import SUITES
-from dqn_ref.config import TRANSITION_BYTES
+from dqn_ref.config import NATURE, TRANSITION_BYTES
+from dqn_ref.records import RunRecord
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -112,16 +117,50 @@ def test_what_the_readme_calls_shown_and_not_shown():
     peers = re.findall(r"^\| [\w-]+ \| .*\| \*\*\S+\*\* \((\S+) to \S+\) \| \*\*\S+\*\* \((\S+) to", speed, re.M)
     assert len(peers) == 3
     assert all(float(lowest) > 1 for ratios in peers for lowest in ratios)
-    assert "No stored run of ours is longer than 100k frames, and no GPU has run it." in text
+    words = " ".join(text.split())
+    assert "No stored run of ours is longer than 2M frames, 1 % of the paper's, and what is there [is below" in words
+    assert "No GPU has run it." in words
     kept = [path for path in (ROOT / "results").glob("*/**/run.json") if path.parts[len(ROOT.parts) + 1] != "runs"]
     runs = [json.loads(path.read_text()) for path in kept]
     assert len(runs) > 100
-    assert max(run["frames_done"] for run in runs) == 100_000
+    assert max(run["frames_done"] for run in runs) == 2_000_000 == NATURE.config.total_frames // 100
     assert all(run["provenance"]["torch"]["gpu"] is None for run in runs)
     assert all(
         json.loads(path.read_text())["machine"].get("gpu") is None
         for path in (ROOT / "results" / "speed").glob("*/*.json")
     )
+
+
+def test_what_the_readme_says_of_the_long_runs():
+    text = " ".join(README.read_text().split())
+    assert "both scores at 2M frames are below all three published ones" in text
+    runs = [RunRecord.read(path.parent) for path in (ROOT / "results" / "learning" / "nature-v1-2M").glob("*/run.json")]
+    ours, theirs = run_curves("ours", runs)[0], published(learning.PUBLISHED)
+    scores, others = (learning.at(curves, "assault", 2_000_000) for curves in (ours, theirs))
+    assert (len(scores), len(others)) == (2, 3)
+    assert max(scores) < min(others)
+    assert "Both final networks score above random play" in text
+    assert min(map(run_score, runs)) > human_and_random()["assault"].random
+    assert "One bad evaluation, of seed 0 after 1M frames" in text
+    evaluations = {record.member.seed: iteration_scores(record) for record in runs}
+    assert evaluations[0][1_000_000] < human_and_random()["assault"].random < evaluations[1][1_000_000]
+    assert "without it the second evaluations are lower, too" in text
+    after_one = learning.at(theirs, "assault", 1_000_000)
+    assert max(each[2_000_000] for each in evaluations.values()) < min(2 * others - after_one)
+    assert "in the game in which the published scores leave random play soonest" in text
+    assert soonest(theirs, 2_000_000) == "assault"
+
+
+def soonest(curves, frames):
+    """The game whose lowest seed is the most of the way from random play to a human above random play."""
+    anchors = human_and_random()
+    lead = {
+        game: (learning.at(curves, game, frames).min() - anchors[game].random)
+        / (anchors[game].human - anchors[game].random)
+        for game in curves.games
+        if anchors[game].human > anchors[game].random
+    }
+    return max(lead, key=lead.__getitem__)
 
 
 def test_the_house_of_the_readme_has_every_page():
