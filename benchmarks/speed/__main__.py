@@ -133,7 +133,7 @@ def show(result: Mapping[str, Any]) -> None:
     ):
         console.print(table)
         console.print()
-    for line in results.summary(measured):
+    for line in results.summary(measured, device):
         console.print(line, markup=False, soft_wrap=True)
 
 

@@ -134,15 +134,20 @@ def derived(measured: Measured, device: str) -> dict[str, Any]:
     }
 
 
-def _limit(measured: Measured) -> list[str]:
+def _limit(measured: Measured, device: str) -> list[str]:
     """How far an update is from what the processor can compute at best."""
     if not {"arithmetic", "update[1]"} <= set(measured):  # an older measurement
         return []
     times = unit_seconds(measured, "update[1]") / unit_seconds(measured, "arithmetic")
-    return [
+    words = (
         f"An update of one member takes {times:.2f} times what its arithmetic takes as products of large matrices in "
         "float32, which is about the best that the processor does."
-    ]
+    )
+    if device == "cpu":  # where the host learns; elsewhere it only waits
+        split = split_of(measured, "1", device)
+        best = split["wall"] / (split["wall"] - split["learner"] * (1 - 1 / times))
+        words += f" Training of one member would be {best:.2f} times as fast if updates took no longer than that."
+    return [words]
 
 
 # ---------------------------------------------------------------------- tables
@@ -209,10 +214,10 @@ def markdown(stored: Mapping[str, Any]) -> str:
         f"Measured on {machine_words(stored['machine'])}, {stored['torch']['threads']} threads of PyTorch, "
         f"source {source_words(stored['source'])}."
     )
-    return "\n".join([*tables, " ".join([caption, *summary(measured)])]) + "\n"
+    return "\n".join([*tables, " ".join([caption, *summary(measured, device)])]) + "\n"
 
 
-def summary(measured: Measured) -> list[str]:
+def summary(measured: Measured, device: str) -> list[str]:
     """The forecast and the memory, in words."""
     lines = []
     if fit := step_fit(measured):
@@ -225,6 +230,6 @@ def summary(measured: Measured) -> list[str]:
         f"Memory of a member beside its replay: {beside / 1e6:,.1f} MB; with the paper's replay of 1M transitions "
         f"{(beside + 1e6 * TRANSITION_BYTES) / 1e9:.2f} GB."
     )
-    lines += _limit(measured)
+    lines += _limit(measured, device)
     lines += [f"Not measured: {kind}." for kind in BENCHES if not any(n.partition("[")[0] == kind for n in measured)]
     return lines
