@@ -57,7 +57,7 @@ class Run(WithDevice):
     """Make the missing runs of a suite. Finished runs are never made again."""
 
     evaluate_iterations: bool = False
-    """Evaluate each network after every iteration too: learning curves like those published."""
+    """Evaluate each network after every iteration too: learning curves as DQN Zoo's and nnabla-rl's are."""
 
 
 class Status(Common):

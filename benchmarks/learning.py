@@ -21,6 +21,11 @@ from dqn_ref.provenance import machine_words
 from dqn_ref.records import RunRecord
 
 PUBLISHED = "nnabla-rl-dqn"
+# Of the paper's settings and ours; seen in its dqn_reproduction.py, and in what that calls, at the revision published.
+DIFFERS = (
+    "its weights begin larger (normal with variance 2 / inputs of a unit, biases 0; the released code's, and ours, "
+    "uniform with variance 1 / (3 inputs)), and an evaluation lasts 125,000 agent steps"
+)
 HEADER = ("game", "frames", "this DQN", PUBLISHED, "random play", "human")
 
 
@@ -33,7 +38,7 @@ def markdown(store: Store) -> str:
 
 
 def _of_group(records: list[RunRecord]) -> str:
-    ours, theirs = run_curves("this DQN", records)[0], published(PUBLISHED)
+    ours, theirs = run_curves("this DQN", records, iterations=True)[0], published(PUBLISHED)
     anchors, rows, least = human_and_random(), list[tuple[str, ...]](), list[float]()
     for game in (game for game in ours.games if game in theirs.games):
         for frames in sorted(set(ours.budgets([game])) & set(theirs.budgets([game]))):
@@ -46,15 +51,16 @@ def _of_group(records: list[RunRecord]) -> str:
     differences = "; ".join(ours.measured.differences(theirs.measured)) or "none is known"
     words = [
         f"Protocol {records[0].protocol} in {config.precision}, stopped at {format_frames(config.total_frames)} "
-        f"frames. Made on {machine_words(first['machine'])}, {first['torch']['threads']} thread a run, "
+        f"frames. Made on {machine_words(first['machine'])}, {first['torch']['threads']} thread(s) a run, "
         f"{format_seconds(median(seconds))} a run (median), {revisions(records)}.",
         "A score is the mean of the evaluations after each million frames until then, of the last five at most, each "
         f"of {config.evaluation_episodes} episodes with epsilon {config.evaluation_epsilon:g}; in brackets the lowest "
         "and highest seed.",
         *(f"The evaluations of {record.folder.name}: {_evaluations(record)}." for record in records),
-        f"{PUBLISHED}: {ORIGINS[PUBLISHED]}, the paper's settings. Not measured alike, as far as known: {differences}.",
+        f"{PUBLISHED}: {ORIGINS[PUBLISHED]}, the paper's settings, except that {DIFFERS}. Not measured alike, as far "
+        f"as known: {differences}.",
         "So few seeds cannot show a difference: the smallest p that a permutation test could give here is "
-        f"{min(least):.2g}.",
+        f"{min(least, default=1):.2g}.",
     ]
     return "\n".join([table(HEADER, rows, HEADER[:1]), *(f"- {line}" for line in words), ""])
 

@@ -110,20 +110,24 @@ def evaluation_measurement(config: DQNConfig, weights: str = "last") -> Measurem
     )
 
 
-def evaluation_curves(name: str, records: Sequence[RunRecord], weights: str = "last") -> Curves:
-    """Scores of finished runs of one setting by their protocol's evaluation.
+def evaluation_curves(
+    name: str, records: Sequence[RunRecord], weights: str = "last", *, iterations: bool = False
+) -> Curves:
+    """Scores of finished runs of one setting by their protocol's evaluation: the final one alone.
 
-    Of runs that were evaluated after every iteration they are made as published ones are, at each iteration the mean
-    of its last five evaluations (``curves.averaged``); of others there is the final evaluation alone.
+    Args:
+        iterations: if every run was evaluated after every iteration, the scores are made as published ones are, at each
+            iteration the mean of its last five evaluations (``curves.averaged``).
 
     Raises:
         UserError: a run was not evaluated by its protocol.
     """
     config = records[0].config
-    frames = np.arange(config.iteration_frames, config.total_frames + 1, config.iteration_frames, dtype=np.int64)
+    ends = {*range(config.iteration_frames, config.total_frames, config.iteration_frames), config.total_frames}
+    frames = np.array(sorted(ends), np.int64)
     points = [iteration_scores(record) for record in records]
     raw: dict[str, dict[int, NDArray[np.float64]]] = {}
-    if weights == "last" and all(set(frames.tolist()) <= set(point) for point in points):
+    if iterations and weights == "last" and all(set(frames.tolist()) <= set(point) for point in points):
         of_run = [averaged(np.array([point[each] for each in frames.tolist()])) for point in points]
     else:
         frames = np.array([config.total_frames])

@@ -101,7 +101,7 @@ def find_scores(word: str, store: Store, weights: str = "last") -> list[Curves]:
             f"{', '.join(known)}."
         )
     if runs := run_folders(path):
-        return run_curves(path.name, [RunRecord.read(folder) for folder in runs], weights)
+        return run_curves(path.name, [RunRecord.read(folder) for folder in runs], weights, iterations=True)
     return [read_scores(path)]
 
 
@@ -110,8 +110,13 @@ def run_folders(path: Path) -> list[Path]:
     return sorted(file.parent for pattern in ("run.json", "*/run.json") for file in path.glob(pattern))
 
 
-def run_curves(name: str, records: Sequence[RunRecord], weights: str = "last") -> list[Curves]:
+def run_curves(
+    name: str, records: Sequence[RunRecord], weights: str = "last", *, iterations: bool = False
+) -> list[Curves]:
     """Evaluation scores and training returns of finished runs of one setting.
+
+    Args:
+        iterations: of runs that were evaluated after every iteration, scores made as published ones are.
 
     Raises:
         UserError: a run is not finished or not evaluated, is there twice, or is of another setting.
@@ -121,7 +126,7 @@ def run_curves(name: str, records: Sequence[RunRecord], weights: str = "last") -
             f"{name} has runs that are not finished: {', '.join(unfinished)}. Finish them, or move them away."
         )
     training = training_curves(name, records)  # checks that they are of one setting
-    return [evaluation_curves(name, records, weights), training]
+    return [evaluation_curves(name, records, weights, iterations=iterations), training]
 
 
 def alike(first: Sequence[Curves], second: Sequence[Curves]) -> tuple[Curves, Curves]:

@@ -59,7 +59,7 @@ class Train:
     """Groups of members that take turns, one acting while the other's emulators play. Default: two where a GPU serves
     two emulators a core, else one. Either way each run is what it is alone."""
     evaluate_iterations: bool = False
-    """Evaluate the network after every iteration too, as the final one is: a learning curve like those published."""
+    """Evaluate the network after every iteration too: a learning curve as DQN Zoo's and nnabla-rl's are."""
     out: Path | None = None
     """New folder for the record; of several runs, the folder of theirs. Default: runs/PROTOCOL-FRAMES/GAME-sSEED."""
     config: Annotated[DQNConfig, tyro.conf.arg(name="")] = field(default_factory=DQNConfig)
@@ -69,8 +69,8 @@ class Train:
 class Resume:
     """Go on with a run that was interrupted, failed or was killed, as if it had not been.
 
-    It goes on from its newest checkpoint; one is written every five minutes. The result is, bit by bit, that of a run
-    that was never stopped, if the machine and the versions are the same; where they are not, it says so and records it.
+    It goes on from its newest checkpoint; one is written every five minutes or so. The result is, bit by bit, that of a
+    run that was never stopped, if machine and versions are the same; where they are not, it says so and records it.
     """
 
     run_dir: tyro.conf.Positional[tuple[Path, ...]]

@@ -105,7 +105,7 @@ class RunWriter:
     """Writes one run's folder, as it goes along.
 
     Args:
-        folder: new or empty.
+        folder: new or empty, or that of a stopped run.
         run: what run.json says of it.
         lengths: bytes of each file to go on after, if the folder is that of a stopped run; the rest is cut off.
 
@@ -176,14 +176,14 @@ def _cut(folder: Path, lengths: Mapping[str, int]) -> None:
 
 
 @contextmanager
-def claimed(folders: Sequence[Path]) -> Iterator[None]:
+def claimed(folders: Sequence[Path], lock: int = fcntl.LOCK_EX) -> Iterator[None]:
     """In the body no other process goes on with the runs in ``folders``. Raises UserError: one does."""
     opened = list[int]()
     try:
         for folder in folders:
             opened.append(os.open(folder, os.O_RDONLY))
             try:
-                fcntl.flock(opened[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(opened[-1], lock | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise UserError(f"Another process goes on with {folder}. Wait for it, or stop it first.") from None
         yield
@@ -331,7 +331,7 @@ class RunRecord:
     def is_being_written(self) -> bool:
         """Whether a process is at work on it."""
         try:
-            with claimed([self.folder]):
+            with claimed([self.folder], fcntl.LOCK_SH):
                 pass
         except UserError:
             return True

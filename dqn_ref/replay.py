@@ -136,17 +136,17 @@ class Replay:
         self._upload_info(info, self.info[self._slot])
         self._newest.fill_(self._slot)
 
-    def skip_to(self, transitions: int, begun: int, truncations: NDArray[np.int64]) -> None:
+    def skip_to(self, transitions: int, begins: int, truncations: NDArray[np.int64]) -> None:
         """Number what comes next as if so much had been stored; it is not there, and must have been overwritten before
         anything is read.
 
         Args:
             transitions: of each stream.
-            begun: times that ``begin`` was called.
+            begins: times that ``begin`` was called.
             truncations: among each stream's transitions, [C].
         """
         self._added = transitions
-        self._slot = (transitions + begun - 1) % self._ring
+        self._slot = (transitions + begins - 1) % self._ring
         self._truncations[:] = truncations
 
     # ------------------------------------------------------------------ reading

@@ -105,7 +105,9 @@ def resume_population(
             raise UserError(f"{record.folder} is being written by another process. Wait for it, or stop it first.")
     with records.claimed(folders):
         saved = [Checkpoint.load(folder) for folder in folders]
-        config, recorded = stopped[0].config, stopped[0].provenances[-1]["torch"]
+        config = stopped[0].config
+        before = [_until_now(record, each.agent_step) for record, each in zip(stopped, saved, strict=True)]
+        recorded = before[0]["torch"]
         if different := [str(record.folder) for record in stopped if record.config != config]:
             raise UserError(
                 f"Runs go on side by side if they have one configuration: {', '.join(different)} has another than "
@@ -122,9 +124,9 @@ def resume_population(
             config, len(stopped), device_name or recorded["device"], threads or recorded["threads"], graphs, halves
         )
         frames, runs = saved[0].agent_step * config.frames_per_agent_step, list[Run]()
-        for record, each in zip(stopped, saved, strict=True):
+        for record, each, former in zip(stopped, saved, before, strict=True):
             today = provenance(rom_md5(record.member.game), torch_state)
-            if changed := _changed(record.provenances[-1], today):
+            if changed := _changed(former, today):
                 say(
                     f"warning: {record.folder} goes on with another {', '.join(changed)} than before: it may end "
                     "otherwise than if it had not been stopped."
@@ -132,6 +134,14 @@ def resume_population(
             runs.append(Run(record.member, record.folder, _resumed(record, frames, today), each))
         say(f"Going on after {frames:,} frames; the newest games are played again first, to fill the replay.")
         _train_and_evaluate(runs, config, device, torch_state, checkpoint_seconds, report)
+
+
+def _until_now(record: records.RunRecord, agent_step: int) -> Mapping[str, Any]:
+    """The provenance under which a run came to its checkpoint; of attempts that left none, nothing is there."""
+    frames = agent_step * record.config.frames_per_agent_step
+    went_on = [each["provenance"] for each in record.run.get("resumed", []) if each["frames"] < frames]
+    provenance: Mapping[str, Any] = [record.run["provenance"], *went_on][-1]
+    return provenance
 
 
 def _resumed(record: records.RunRecord, frames: int, today: Mapping[str, Any]) -> dict[str, Any]:
@@ -237,12 +247,14 @@ def _train_measured(config: DQNConfig, groups: Sequence[Group], checkpoint_secon
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """In what a run's last bits may depend on ``now`` differs from ``before``."""
-    commit = "source" if before["source"] != now["source"] else None
+    """What a run's last bits may depend on, and is not known to be as ``before``."""
+    known = before["source"] == now["source"] and now["source"]["dirty"] is False
     versions = [name for name, version in now["versions"].items() if version != before["versions"].get(name)]
     machine = [name for name in ("cpu", "vector") if before["machine"].get(name) != now["machine"][name]]
-    torch_state = [name for name in ("device", "gpu", "threads") if before["torch"].get(name) != now["torch"][name]]
-    return [*([commit] if commit else []), *versions, *machine, *torch_state]
+    torch_state = [
+        name for name in ("device", "gpu", "driver", "threads") if before["torch"].get(name) != now["torch"][name]
+    ]
+    return [*([] if known else ["source"]), *versions, *machine, *torch_state]
 
 
 def _evaluate_iteration(group: Group) -> float:

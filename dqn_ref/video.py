@@ -182,7 +182,7 @@ def _find_evaluation(
 
 def _threads(record: RunRecord, device: torch.device) -> int | None:
     """Those that the run had, if it too was on a CPU."""
-    then = record.run.get("provenance", {}).get("torch", {})
+    then = record.provenances[-1].get("torch", {})
     return then.get("threads") if then.get("device") == device.type == "cpu" else None
 
 

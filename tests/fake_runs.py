@@ -57,6 +57,7 @@ def description(member: Member, protocol: Protocol, config: DQNConfig, **provena
             "command": "python -m dqn_ref train",
         }
         | provenance,
+        "evaluates_iterations": False,
         "startup_seconds": STARTUP_SECONDS,
         "lint": [],
     }

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -27,8 +28,11 @@ CLOCKS = {"frames_per_second", "emulator_seconds", "network_seconds", "learner_s
 
 
 def tiny(**changes):
-    """240 agent steps in iterations of 120, a row every 60, learning from step 64 on; episodes are truncated too."""
-    return make_tiny_config(**({"max_episode_frames": 200, "replay_capacity": 100} | changes))
+    """240 agent steps in iterations of 120, a row every 60, learning from step 64 on; episodes are truncated too.
+
+    The network is half as wide as the reference's: its checkpoint, and the test, are written in a third of the time.
+    """
+    return make_tiny_config(**({"max_episode_frames": 200, "replay_capacity": 100, "network": "half_width"} | changes))
 
 
 class Stopped(Exception):
@@ -80,7 +84,7 @@ def contents(folder):
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
+        {"network": "nature"},
         {"precision": "bfloat16"},
         {"optimizer": "adam"},
         {"sticky_action_probability": 0.25, "history_padding": "first_frame", "target_period_updates": 7},
@@ -183,7 +187,7 @@ def test_the_record_says_where_it_went_on_and_on_what(tmp_path):
     record = RunRecord.read(tmp_path / "run")
     assert record.run["error"] is None
     assert [each["torch"]["device"] for each in record.provenances] == ["cpu", "cpu"]
-    assert said == ["Going on after 480 frames; the newest games are played again first, to fill the replay."]
+    assert said[-1] == "Going on after 480 frames; the newest games are played again first, to fill the replay."
 
 
 def test_it_is_said_if_the_run_goes_on_with_something_else(tmp_path):
@@ -195,7 +199,7 @@ def test_it_is_said_if_the_run_goes_on_with_something_else(tmp_path):
     path.write_text(json.dumps(run))
     said, threads = [], torch.get_num_threads()
     resume_population([tmp_path / "run"], device_name="cpu", threads=threads, say=said.append)
-    assert "goes on with another torch, threads than before" in said[0]
+    assert re.search(r"goes on with another (source, )?torch, threads than before", said[0])
 
 
 # ---------------------------------------------------------------------- the games played again

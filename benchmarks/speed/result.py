@@ -220,7 +220,7 @@ def markdown(stored: Mapping[str, Any]) -> str:
 def summary(measured: Measured, device: str) -> list[str]:
     """The forecast and the memory, in words."""
     lines = []
-    if fit := step_fit(measured):
+    if (fit := step_fit(measured)) and fit["base"] > 0:  # else noise is all that the line tells
         lines.append(
             f"A step of P members takes about {fit['base'] * 1e6:,.0f} + {fit['per_member'] * 1e6:,.0f} * P µs "
             f"(largest misfit {fit['largest_misfit']:.0%})."
