@@ -173,7 +173,7 @@ def resume_command(arguments: Resume) -> None:
     if arguments.threads is not None and arguments.threads < 1:
         raise UserError(f"--threads must be 1 or above, got {arguments.threads}.")
     from dqn_ref.progress import shown_progress
-    from dqn_ref.run import resume_population
+    from dqn_ref.resume import resume_population
 
     folders = [folder for folder in arguments.run_dir if not _is_finished(folder)]
     if not folders:

@@ -27,7 +27,7 @@ from torch import Tensor
 from dqn_ref.atari import AtariStreams
 from dqn_ref.config import UserError
 from dqn_ref.population import Population
-from dqn_ref.records import ACTIONS, CHECKPOINT, written_out
+from dqn_ref.records import ACTIONS, CHECKPOINT
 from dqn_ref.train import Tick, begin_iteration
 
 VERSION = 1
@@ -66,8 +66,8 @@ class Checkpoint:
         temporary = folder / f"{CHECKPOINT}.tmp"
         save_file(flat, temporary, metadata={"notes": json.dumps({"version": VERSION, **notes})})
         for name in self.lengths:  # first what it counts on
-            written_out(folder / name)
-        written_out(temporary)
+            _written_out(folder / name)
+        _written_out(temporary)
         os.replace(temporary, folder / CHECKPOINT)
 
     @classmethod
@@ -100,6 +100,12 @@ class Checkpoint:
                     "it was changed since. Move the folder away and run it again."
                 )
         return saved
+
+
+def _written_out(path: Path) -> None:
+    """Wait until what was written to ``path`` would outlast a power cut."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 # ---------------------------------------------------------------------- what was played

@@ -192,12 +192,6 @@ def claimed(folders: Sequence[Path], lock: int = fcntl.LOCK_EX) -> Iterator[None
             os.close(one)
 
 
-def written_out(path: Path) -> None:
-    """Wait until what was written to ``path`` would outlast a power cut."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
 def forget_evaluations(folder: Path, after: int) -> None:
     """Remove the evaluations of networks that a run which goes on after ``after`` frames will make again."""
     path = folder / "evaluation.json"

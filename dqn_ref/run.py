@@ -1,4 +1,4 @@
-"""Recorded runs, new ones and stopped ones that go on: checks, loop, measurements, evaluation, status."""
+"""Recorded runs: checks, folders, loop, measurements, evaluation, status. Those that go on: resume.py."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ import torch
 
 from dqn_ref import records
 from dqn_ref.atari import check_game, rom_md5
-from dqn_ref.checkpoint import Checkpoint
 from dqn_ref.config import DQNConfig, Protocol, UserError
 from dqn_ref.device import check_memory, prepare_torch, select_device
 from dqn_ref.evaluate_run import inference, load_network, play_evaluation
@@ -64,101 +62,15 @@ def run_population(
     for member, folder in zip(members, folders, strict=True):
         check_game(member.game)
         records.check_new_folder(folder)
-    device, torch_state = _prepared(config, len(members), device_name, threads, graphs, halves)
+    device, torch_state = prepared(config, len(members), device_name, threads, graphs, halves)
     runs = [
         Run(member, folder, _description(member, protocol, config, torch_state, evaluate_iterations))
         for member, folder in zip(members, folders, strict=True)
     ]
-    _train_and_evaluate(runs, config, device, torch_state, checkpoint_seconds, report)
+    train_and_evaluate(runs, config, device, torch_state, checkpoint_seconds, report)
 
 
-def resume_population(
-    folders: Sequence[Path],
-    *,
-    device_name: str | None = None,
-    threads: int | None = None,
-    graphs: bool = True,
-    halves: int | None = None,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
-    report: Report = lambda progress: None,
-    say: Callable[[str], None] = lambda line: None,
-) -> None:
-    """Go on with stopped runs, side by side, from their checkpoints, as if they had not been stopped.
-
-    Args:
-        folders: of runs of one configuration that stopped at the same step.
-        device_name: by default the one that the runs had; so for ``threads``.
-        say: is told what takes its time, and what keeps the runs from being bit by bit what they would have been.
-
-    Raises:
-        UserError: a run is finished, is being written, or has no checkpoint; the runs do not belong together; the
-            games do not repeat. Nothing was changed then.
-        KeyboardInterrupt: as from ``run_population``.
-    """
-    if len({folder.resolve() for folder in folders}) < len(folders):
-        raise UserError(f"A folder is named twice: {', '.join(map(str, folders))}.")
-    stopped = [records.RunRecord.read(folder) for folder in folders]
-    for record in stopped:
-        if record.status == "finished":
-            raise UserError(f"{record.folder} is finished; there is nothing to go on with.")
-        if record.is_being_written():
-            raise UserError(f"{record.folder} is being written by another process. Wait for it, or stop it first.")
-    with records.claimed(folders):
-        saved = [Checkpoint.load(folder) for folder in folders]
-        config = stopped[0].config
-        before = [_until_now(record, each.agent_step) for record, each in zip(stopped, saved, strict=True)]
-        recorded = before[0]["torch"]
-        if different := [str(record.folder) for record in stopped if record.config != config]:
-            raise UserError(
-                f"Runs go on side by side if they have one configuration: {', '.join(different)} has another than "
-                f"{folders[0]}. Name it in a command of its own."
-            )
-        steps = {str(folder): each.agent_step for folder, each in zip(folders, saved, strict=True)}
-        if len(set(steps.values())) > 1:
-            raise UserError(
-                "Runs go on side by side if they stopped at the same agent step, got "
-                f"{', '.join(f'{folder}: {step:,}' for folder, step in steps.items())}. Name the others in a command "
-                "of their own."
-            )
-        device, torch_state = _prepared(
-            config, len(stopped), device_name or recorded["device"], threads or recorded["threads"], graphs, halves
-        )
-        frames, runs = saved[0].agent_step * config.frames_per_agent_step, list[Run]()
-        for record, each, former in zip(stopped, saved, before, strict=True):
-            today = provenance(rom_md5(record.member.game), torch_state)
-            if changed := _changed(former, today):
-                say(
-                    f"warning: {record.folder} goes on with another {', '.join(changed)} than before: it may end "
-                    "otherwise than if it had not been stopped."
-                )
-            runs.append(Run(record.member, record.folder, _resumed(record, frames, today), each))
-        say(f"Going on after {frames:,} frames; the newest games are played again first, to fill the replay.")
-        _train_and_evaluate(runs, config, device, torch_state, checkpoint_seconds, report)
-
-
-def _until_now(record: records.RunRecord, agent_step: int) -> Mapping[str, Any]:
-    """The provenance under which a run came to its checkpoint; of attempts that left none, nothing is there."""
-    frames = agent_step * record.config.frames_per_agent_step
-    went_on = [each["provenance"] for each in record.run.get("resumed", []) if each["frames"] < frames]
-    provenance: Mapping[str, Any] = [record.run["provenance"], *went_on][-1]
-    return provenance
-
-
-def _resumed(record: records.RunRecord, frames: int, today: Mapping[str, Any]) -> dict[str, Any]:
-    """What run.json says of a run that goes on after ``frames``."""
-    now, progress = records.now(), record.folder / "progress.csv"
-    stopped = record.run["ended"] or datetime.fromtimestamp(progress.stat().st_mtime, UTC).isoformat()
-    resumption = {
-        "frames": frames,
-        "when": now,
-        "idle_seconds": (datetime.fromisoformat(now) - datetime.fromisoformat(stopped)).total_seconds(),
-        "provenance": today,
-        "before": {name: record.run[name] for name in ("status", "frames_done", "error", "ended")},
-    }
-    return {**record.run, "frames_done": frames, "resumed": [*record.run.get("resumed", []), resumption]}
-
-
-def _prepared(
+def prepared(
     config: DQNConfig, num_members: int, device_name: str, threads: int | None, graphs: bool, halves: int | None
 ) -> tuple[torch.device, dict[str, Any]]:
     """The device to train on, ready, and how, for the record. Raises UserError: it is not there, or too small."""
@@ -171,7 +83,7 @@ def _prepared(
     return device, torch_state | {"graphs": graphs and device.type == "cuda", "halves": min(halves, num_members)}
 
 
-def _train_and_evaluate(
+def train_and_evaluate(
     runs: Sequence[Run],
     config: DQNConfig,
     device: torch.device,
@@ -179,6 +91,7 @@ def _train_and_evaluate(
     checkpoint_seconds: float,
     report: Report,
 ) -> None:
+    """Train ``runs`` side by side, new ones or stopped ones, and evaluate them; whatever comes, records are closed."""
     groups = list[Group]()
     try:
         for first in range(torch_state["halves"]):
@@ -244,17 +157,6 @@ def _train_measured(config: DQNConfig, groups: Sequence[Group], checkpoint_secon
             with settled(group.device):
                 for recorder, played in zip(group.recorders, group.played.take(), strict=True):
                     recorder.save_checkpoint(tick, time.perf_counter() - start, played)
-
-
-def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What a run's last bits may depend on, and is not known to be as ``before``."""
-    known = before["source"] == now["source"] and now["source"]["dirty"] is False
-    versions = [name for name, version in now["versions"].items() if version != before["versions"].get(name)]
-    machine = [name for name in ("cpu", "vector") if before["machine"].get(name) != now["machine"][name]]
-    torch_state = [
-        name for name in ("device", "gpu", "driver", "threads") if before["torch"].get(name) != now["torch"][name]
-    ]
-    return [*([] if known else ["source"]), *versions, *machine, *torch_state]
 
 
 def _evaluate_iteration(group: Group) -> float:

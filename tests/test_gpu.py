@@ -11,7 +11,8 @@ from dqn_ref.device import prepare_torch
 from dqn_ref.population import Population
 from dqn_ref.records import RunRecord
 from dqn_ref.replay import Batch, Replay
-from dqn_ref.run import resume_population, run_population
+from dqn_ref.resume import resume_population
+from dqn_ref.run import run_population
 from dqn_ref.seeds import Member
 from dqn_ref.train import TimeSplit, make_population, make_streams, train
 

@@ -20,7 +20,8 @@ from dqn_ref.__main__ import main
 from dqn_ref.config import CI, UserError
 from dqn_ref.in_play import InPlay
 from dqn_ref.records import RunRecord, RunWriter
-from dqn_ref.run import resume_population, run_population
+from dqn_ref.resume import resume_population
+from dqn_ref.run import run_population
 from dqn_ref.seeds import Member
 
 BREAKOUT, PONG = Member("breakout", 0), Member("pong", 1)
