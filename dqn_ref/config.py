@@ -115,6 +115,8 @@ class DQNConfig:
     """Newest frames that the network is shown, at most 4. Paper, code: 4."""
     input_divisor: float = 255.0
     """What the frames' bytes, 0 to 255, are divided by. Code: 255."""
+    initial_weights: Literal["uniform", "he_normal", "glorot_uniform"] = "uniform"
+    """Code: uniform in ±1/sqrt(inputs of a unit), biases too. Else larger: normal, or uniform, and biases of 0."""
 
     # ------------------------------------------------------------------ learning
     batch_size: int = 32
@@ -173,7 +175,7 @@ class DQNConfig:
                 raise UserError(f"{field.name} must be a whole number, at least {lowest}, got {value!r}.")
             if type(field.default) is bool and type(value) is not bool:
                 raise UserError(f"{field.name} must be true or false, got {value!r}.")
-        for name in ("history_padding", "network", "optimizer", "loss_reduction", "precision"):
+        for name in ("history_padding", "network", "initial_weights", "optimizer", "loss_reduction", "precision"):
             choices = get_args(get_type_hints(DQNConfig)[name])
             if getattr(self, name) not in choices:
                 raise UserError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}.")

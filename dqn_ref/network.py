@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from dqn_ref.one_pass import channels_last
+
+
+def draw_weights(kind: str, weight: Tensor, bias: Tensor, generator: torch.Generator) -> None:
+    """Fill a layer's ``weight`` [outputs, inputs, ...] and ``bias`` [outputs] with fresh values.
+
+    ``uniform``: both in ±1/sqrt(fan in), Torch7's default and PyTorch's. ``he_normal``: normal with variance 2 / fan in
+    (He et al. 2015). ``glorot_uniform``: uniform with variance 2 / (fan in + fan out) (Glorot and Bengio 2010). The
+    biases of the last two are 0.
+    """
+    if kind == "uniform":
+        bound = weight[0].numel() ** -0.5
+        weight.uniform_(-bound, bound, generator=generator)
+        bias.uniform_(-bound, bound, generator=generator)
+        return
+    if kind == "he_normal":
+        nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
+    else:
+        nn.init.xavier_uniform_(weight, generator=generator)
+    bias.zero_()
 
 
 class QNetwork(nn.Module):
@@ -20,10 +38,11 @@ class QNetwork(nn.Module):
         device: where the weights live.
         frames: newest frames of the state that the network is shown.
         input_divisor: what their bytes are divided by.
-        widths: units of each hidden layer; of a convolution, channels.
+        initial_weights: how they are drawn, see ``draw_weights``.
     """
 
     HIDDEN: tuple[str, ...]  # names of the hidden layers in order
+    WIDTHS: tuple[int, ...]  # their units; of a convolution, channels
     head: nn.Linear
 
     def __init__(
@@ -34,24 +53,23 @@ class QNetwork(nn.Module):
         *,
         frames: int = 4,
         input_divisor: float = 255.0,
-        widths: Sequence[int],
+        initial_weights: str = "uniform",
     ) -> None:
         super().__init__()
         self._frames, self._input_divisor = frames, input_divisor
         with torch.device("meta"):  # no draw from the global generator
-            for name, layer in zip((*self.HIDDEN, "head"), self._layers(num_actions, frames, widths), strict=True):
+            for name, layer in zip((*self.HIDDEN, "head"), self._layers(num_actions, frames), strict=True):
                 self.add_module(name, layer)
         self.to_empty(device=device)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         for name in (*self.HIDDEN, "head"):
-            # Torch7's default, and PyTorch's: uniform in +-1/sqrt(fan in), weights and biases alike.
             layer = getattr(self, name)
-            bound = layer.weight[0].numel() ** -0.5
-            for parameter in (layer.weight, layer.bias):
-                drawn = torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator)
-                parameter.data.copy_(drawn)
+            weight, bias = torch.empty(layer.weight.shape), torch.empty(layer.bias.shape)
+            draw_weights(initial_weights, weight, bias, generator)
+            layer.weight.data.copy_(weight)
+            layer.bias.data.copy_(bias)
 
-    def _layers(self, num_actions: int, frames: int, widths: Sequence[int]) -> list[nn.Module]:
+    def _layers(self, num_actions: int, frames: int) -> list[nn.Module]:
         raise NotImplementedError
 
     def shown(self, state: Tensor) -> Tensor:
@@ -80,21 +98,10 @@ class NatureNetwork(QNetwork):
     """Three convolutions and a dense layer, as in the paper."""
 
     HIDDEN = ("conv1", "conv2", "conv3", "hidden")
+    WIDTHS = (32, 64, 64, 512)
 
-    def __init__(
-        self,
-        num_actions: int,
-        generator: torch.Generator,
-        device: torch.device,
-        *,
-        frames: int = 4,
-        input_divisor: float = 255.0,
-        widths: Sequence[int] = (32, 64, 64, 512),
-    ) -> None:
-        super().__init__(num_actions, generator, device, frames=frames, input_divisor=input_divisor, widths=widths)
-
-    def _layers(self, num_actions: int, frames: int, widths: Sequence[int]) -> list[nn.Module]:
-        one, two, three, dense = widths
+    def _layers(self, num_actions: int, frames: int) -> list[nn.Module]:
+        one, two, three, dense = self.WIDTHS
         return [
             nn.Conv2d(frames, one, kernel_size=8, stride=4),  # [32, 20, 20]
             nn.Conv2d(one, two, kernel_size=4, stride=2),  # [64, 9, 9]
@@ -104,14 +111,28 @@ class NatureNetwork(QNetwork):
         ]
 
 
+class HalfWidthNetwork(NatureNetwork):
+    """The same with half as many units in each layer."""
+
+    WIDTHS = (16, 32, 32, 256)
+
+
 class FlatNetwork(QNetwork):
     """Dense layers on the flattened frames: no convolution, so a pixel's neighbours mean nothing to it."""
 
     HIDDEN = ("hidden1", "hidden")
+    WIDTHS = (128, 128)
 
-    def _layers(self, num_actions: int, frames: int, widths: Sequence[int]) -> list[nn.Module]:
-        sizes = (frames * 84 * 84, *widths, num_actions)
+    def _layers(self, num_actions: int, frames: int) -> list[nn.Module]:
+        sizes = (frames * 84 * 84, *self.WIDTHS, num_actions)
         return [nn.Linear(inputs, outputs) for inputs, outputs in pairwise(sizes)]
+
+
+NETWORKS: dict[str, type[QNetwork]] = {
+    "nature": NatureNetwork,
+    "half_width": HalfWidthNetwork,
+    "flat_mlp": FlatNetwork,
+}
 
 
 def make_network(
@@ -122,12 +143,10 @@ def make_network(
     *,
     frames: int = 4,
     input_divisor: float = 255.0,
+    initial_weights: str = "uniform",
 ) -> QNetwork:
-    """The network called ``nature``, ``half_width`` or ``flat_mlp``, with fresh weights on ``device``."""
-    kinds: dict[str, tuple[type[QNetwork], tuple[int, ...]]] = {
-        "nature": (NatureNetwork, (32, 64, 64, 512)),
-        "half_width": (NatureNetwork, (16, 32, 32, 256)),
-        "flat_mlp": (FlatNetwork, (128, 128)),
-    }
-    kind, widths = kinds[network]
-    return kind(num_actions, generator, device, frames=frames, input_divisor=input_divisor, widths=widths)
+    """A new one of NETWORKS; see ``QNetwork`` for the rest."""
+    return NETWORKS[network](
+        num_actions, generator, device,
+        frames=frames, input_divisor=input_divisor, initial_weights=initial_weights,
+    )  # fmt: skip

@@ -79,7 +79,10 @@ def make_streams(config: DQNConfig, games: Sequence[str]) -> AtariStreams:
 
 def networks_of(config: DQNConfig) -> MakeNetwork:
     """What makes a network of ``config``."""
-    return partial(make_network, config.network, frames=config.frames_per_state, input_divisor=config.input_divisor)
+    return partial(
+        make_network, config.network, frames=config.frames_per_state, input_divisor=config.input_divisor,
+        initial_weights=config.initial_weights,
+    )  # fmt: skip
 
 
 def make_population(

@@ -30,6 +30,7 @@ SWITCHES = {
     "evaluation_max_frames": 18_000,
     "streams_per_member": 4,
     "precision": "bfloat16",
+    "initial_weights": "he_normal",
 }
 
 
@@ -44,6 +45,7 @@ def test_an_alternative_is_off_in_the_reference_and_named_in_the_record_when_on(
     ("changes", "message"),
     [
         ({"history_padding": "mirror"}, "history_padding must be one of zeros, first_frame, got 'mirror'"),
+        ({"initial_weights": "he"}, "initial_weights must be one of uniform, he_normal, glorot_uniform, got 'he'"),
         ({"loss_reduction": "max"}, "loss_reduction must be one of sum, mean, got 'max'"),
         ({"target_period_updates": 0}, "target_period_updates must be a whole number, at least 1, or None, got 0"),
         ({"target_period_updates": 2.5}, "target_period_updates must be a whole number, at least 1, or None, got 2.5"),

@@ -181,6 +181,7 @@ def test_any_other_change_is_named_as_an_override():
         else:  # flags, choices, and what is not given
             choices = {
                 "zeros": "first_frame", "sum": "mean", "float32": "bfloat16", "nature": "flat_mlp", "rmsprop": "adam",
+                    "uniform": "he_normal",
             }  # fmt: skip
             other = {False: True, True: False, None: 7, **choices}[value]
         changed = dataclasses.replace(NATURE.config, **{field.name: other})

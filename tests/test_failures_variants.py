@@ -32,6 +32,8 @@ AT_10M = {
     "mse-unclipped": {"error_clip": None},
     "no-reward-clip": {"reward_clip": None},
     "unscaled-input": {"input_divisor": 1.0},
+    "he-weights": {"initial_weights": "he_normal"},
+    "glorot-weights": {"initial_weights": "glorot_uniform"},
     "article-bare": {
         "network": "flat_mlp", "frames_per_state": 1, "error_clip": None, "optimizer": "adam", "learning_rate": 0.001,
         "loss_reduction": "mean", "batch_size": 1, "update_period_agent_steps": 1, "replay_capacity": 1,

@@ -4,10 +4,12 @@ import dataclasses
 
 import pytest
 import torch
+from scipy.stats import kstest, norm, uniform
 from torch import nn
 
 from dqn_ref.config import EARLY, DQNConfig
 from dqn_ref.learner import td_loss
+from dqn_ref.network import NatureNetwork
 from dqn_ref.optimizer import Adam, RMSProp
 from dqn_ref.seeds import Member
 from dqn_ref.train import make_population, networks_of
@@ -95,14 +97,55 @@ def test_adam_is_pytorchs():
     assert torch.equal(ours, theirs)
 
 
+# (inputs, outputs) of a weight as the published formulas count them: a convolution's are its kernel's, times channels.
+FANS = {
+    "conv1": (8 * 8 * 4, 8 * 8 * 32), "conv2": (4 * 4 * 32, 4 * 4 * 64), "conv3": (3 * 3 * 64, 3 * 3 * 64),
+    "hidden": (64 * 7 * 7, 512), "head": (512, 6),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layer", FANS)
+@pytest.mark.parametrize("kind", ["he_normal", "glorot_uniform"])
+def test_larger_initial_weights_have_the_published_distribution_and_biases_of_0(kind, layer):
+    """Kolmogorov and Smirnov's test against the distribution; that of twice the variance is refused."""
+    inputs, outputs = FANS[layer]
+    found = getattr(made(initial_weights=kind), layer)
+    drawn = found.weight.detach().flatten().numpy()
+    if kind == "he_normal":
+        deviation = (2 / inputs) ** 0.5
+        right, wrong = norm(scale=deviation), norm(scale=2**0.5 * deviation)
+    else:
+        bound = (6 / (inputs + outputs)) ** 0.5
+        right, wrong = uniform(-bound, 2 * bound), uniform(-(2**0.5) * bound, 2 * 2**0.5 * bound)
+    assert kstest(drawn, right.cdf).pvalue > 0.001
+    assert kstest(drawn, wrong.cdf).pvalue < 1e-6
+    assert found.bias.abs().max() == 0
+
+
+@pytest.mark.parametrize("kind", ["uniform", "he_normal", "glorot_uniform"])
+def test_initial_weights_are_of_the_member_and_of_nothing_else(kind):
+    """Equal for equal seeds, whatever was drawn before from PyTorch's own generator, and different for others."""
+    torch.manual_seed(1)
+    first = made(initial_weights=kind)
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    again = made(initial_weights=kind)
+    assert torch.equal(torch.get_rng_state(), state)
+    other = NatureNetwork(6, torch.Generator().manual_seed(1), CPU, initial_weights=kind)
+    for one, two, three in zip(first.parameters(), again.parameters(), other.parameters(), strict=True):
+        assert torch.equal(one, two)
+        assert not torch.equal(one, three) or one.abs().max() == 0
+
+
 def test_the_configuration_reaches_network_optimiser_and_rewards():
     config = dataclasses.replace(
         EARLY.config, network="flat_mlp", frames_per_state=1, input_divisor=2.0, optimizer="adam", learning_rate=0.5,
-        reward_clip=None, error_clip=None,
+        reward_clip=None, error_clip=None, initial_weights="he_normal",
     )  # fmt: skip
     population = make_population(config, [Member("breakout", 0)], [4], CPU)
     learner = population.agents[0].learner
     assert learner.online.hidden1.weight.shape == (128, 84 * 84)
+    assert learner.online.head.bias.abs().max() == 0
     assert learner.online.shown(states()).float().max() == states()[:, -1].max() / 2
     assert learner.optimizer.optimizer.param_groups[0]["lr"] == 0.5
     assert learner.error_clip is None

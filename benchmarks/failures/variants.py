@@ -30,6 +30,7 @@ CLAIMS: Mapping[str, str] = MappingProxyType({
     "C7": "too low a discount keeps rewards from spreading back",
     "C8": "hyperparameters are badly tuned",
     "article": "code that the article shows",
+    "choice": "what some other implementations do otherwise than the released code; no mistake",
     "fault": "a mistake in the code that the article does not name",
 })  # fmt: skip
 
@@ -200,6 +201,20 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType({variant.name: variant for va
         "article-epsilon-default", "article", {"epsilon_end": 0.01, "epsilon_span_agent_steps": 9_900},
         "The same with that code's default, less 1e-4 with each action.",
         ARTICLE,
+    ),
+    # ------------------------------------------------------------------ others' choices
+    Variant(
+        "he-weights", "choice", {"initial_weights": "he_normal"},
+        "Initial weights are normal with variance 2 / inputs of a unit, biases 0; the released code's are uniform "
+        "with variance 1 / (3 inputs): six times the variance in each layer, so larger gradients and, as 0.01 stands "
+        "inside RMSProp's root, larger first steps.",
+        "sony/nnabla-rl d6c9999, DQNQFunction",
+    ),
+    Variant(
+        "glorot-weights", "choice", {"initial_weights": "glorot_uniform"},
+        "Initial weights are uniform, variance 2 / (inputs + outputs of a unit), biases 0: larger than the released "
+        "code's in all layers but the first.",
+        "google/dopamine 5873f54, NatureDQNNetwork",
     ),
     # ------------------------------------------------------------------ for the doctor
     Variant(

@@ -149,7 +149,7 @@ def finished(store: Store) -> list[Looked]:
     for path in sorted((store.root / "failures").glob("*/*/*-s*/run.json")):
         group, variant = path.parts[-4:-2]
         if variant != REFERENCE.name and (variant not in VARIANTS or variant not in RIGHT):
-            continue  # of an older version
+            continue  # of an older version, or a choice that is no fault
         record = RunRecord.read(path.parent)
         if record.status == "finished":
             found.append(_looked(group, variant, record))
