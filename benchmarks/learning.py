@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from math import comb
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb, isfinite
+from pathlib import Path
 from statistics import fmean, median
 
 import numpy as np
@@ -16,53 +20,110 @@ from benchmarks.reference import human_and_random
 from benchmarks.scores import iteration_scores
 from benchmarks.sources import ORIGINS, published, run_curves, run_folders
 from benchmarks.store import Store
-from dqn_ref.config import UserError, format_frames
+from dqn_ref.config import DQNConfig, UserError, format_frames
 from dqn_ref.provenance import machine_words
 from dqn_ref.records import RunRecord
 
 PUBLISHED = "nnabla-rl-dqn"
 # Of the paper's settings and ours; seen in its dqn_reproduction.py, and in what that calls, at the revision published.
-DIFFERS = (
-    "its weights begin larger (normal with variance 2 / inputs of a unit, biases 0; the released code's, and ours, "
-    "uniform with variance 1 / (3 inputs)), and an evaluation lasts 125,000 agent steps"
-)
-HEADER = ("game", "frames", "this DQN", PUBLISHED, "random play", "human")
+DIFFERS = "its initial weights are those of `--initial-weights he_normal`, and an evaluation lasts 125,000 agent steps"
+OURS = "this DQN"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Finished runs of one setting; a folder in results/learning."""
+
+    records: Sequence[RunRecord]
+    curves: Curves  # of their evaluations
+
+    @classmethod
+    def read(cls, folders: Sequence[Path]) -> Group:
+        """Raises UserError: a run is not finished, or of another setting."""
+        records = [RunRecord.read(folder) for folder in folders]
+        return cls(records, run_curves(OURS, records, iterations=True)[0])
+
+    @property
+    def config(self) -> DQNConfig:
+        """Of every run."""
+        return self.records[0].config
+
+    @property
+    def name(self) -> str:
+        """``this DQN``, and what of it is not the protocol's."""
+        return ", ".join([OURS, *(f"`{field} = {value}`" for field, value in self.records[0].overrides.items())])
+
+    def explained(self, game: str, frames: int) -> list[float]:
+        """Share of their targets' variance that the values of each run explain: the median of the 500k frames before.
+
+        Of runs whose records have it.
+        """
+        shares = list[float]()
+        for record in self.records:
+            rows = record.progress() if record.member.game == game else []
+            ratios = [row["td_error_ratio"] for row in rows if frames - 500_000 < row["frames"] <= frames]
+            if ratios := [ratio for ratio in ratios if isfinite(ratio)]:
+                shares.append(max(0.0, 1.0 - median(ratios)))
+        return shares
+
+    def facts(self) -> list[str]:
+        """What it was made by, and each run's evaluations."""
+        config, provenance = self.config, self.records[0].provenances[0]
+        seconds = median(record.seconds for record in self.records)
+        return [
+            f"{self.name}: protocol {self.records[0].protocol} in {config.precision}, stopped at "
+            f"{format_frames(config.total_frames)} frames. Made on {machine_words(provenance['machine'])}, "
+            f"{provenance['torch']['threads']} thread(s) a run, {format_seconds(seconds)} a run (median), "
+            f"{revisions(self.records)}.",
+            *(
+                f"{self.name}, the evaluations of {record.folder.name}: {_evaluations(record)}."
+                for record in self.records
+            ),
+        ]
+
+
+def read_groups(store: Store) -> list[Group]:
+    """Every group; those of the protocol's own settings come first. Raises UserError: none, or a run not finished."""
+    folders = [found for group in sorted((store.root / "learning").glob("*/")) if (found := run_folders(group))]
+    if not folders:
+        raise UserError(f"{store.root / 'learning'} holds no runs.")
+    groups = [Group.read(found) for found in folders]
+    return sorted(groups, key=lambda group: len(group.records[0].overrides))
 
 
 def markdown(store: Store) -> str:
-    """A table and what it stands on, for each group of runs. Raises UserError: none is kept, or one is not finished."""
-    groups = [group for group in sorted((store.root / "learning").glob("*/")) if run_folders(group)]
-    if not groups:
-        raise UserError(f"{store.root / 'learning'} holds no runs.")
-    return "\n".join(_of_group([RunRecord.read(folder) for folder in run_folders(group)]) for group in groups)
-
-
-def _of_group(records: list[RunRecord]) -> str:
-    ours, theirs = run_curves("this DQN", records, iterations=True)[0], published(PUBLISHED)
-    anchors, rows, least = human_and_random(), list[tuple[str, ...]](), list[float]()
-    for game in (game for game in ours.games if game in theirs.games):
-        for frames in sorted(set(ours.budgets([game])) & set(theirs.budgets([game]))):
-            sides = [at(curves, game, frames) for curves in (ours, theirs)]
-            least.append(2 / comb(sum(map(len, sides)), len(sides[0])))
-            ends = f"{anchors[game].random:,.1f}", f"{anchors[game].human:,.1f}"
-            rows.append((game, format_frames(frames), *map(_words, sides), *ends))
-    config, first = records[0].config, records[0].run["provenance"]
-    seconds = [record.seconds for record in records]
-    differences = "; ".join(ours.measured.differences(theirs.measured)) or "none is known"
-    words = [
-        f"Protocol {records[0].protocol} in {config.precision}, stopped at {format_frames(config.total_frames)} "
-        f"frames. Made on {machine_words(first['machine'])}, {first['torch']['threads']} thread(s) a run, "
-        f"{format_seconds(median(seconds))} a run (median), {revisions(records)}.",
+    """The runs beside the published ones, what their values explain, and what all this stands on."""
+    groups, theirs, anchors = read_groups(store), published(PUBLISHED), human_and_random()
+    names, ours = [group.name for group in groups], [group.curves for group in groups]
+    scores, explained, least = list[tuple[str, ...]](), list[tuple[str, ...]](), 1.0
+    for game in sorted({game for curves in ours for game in curves.games} & set(theirs.games)):
+        for frames in theirs.budgets([game]):
+            sides = [at(curves, game, frames) for curves in (*ours, theirs)]
+            if not any(map(len, sides[:-1])):
+                continue
+            least = min(
+                least, *(2 / comb(len(a) + len(b), len(a)) for a, b in combinations(sides, 2) if len(a) * len(b))
+            )
+            place, anchor = (game, format_frames(frames)), anchors[game]
+            scores.append((*place, *map(_words, sides), f"{anchor.random:,.1f}", f"{anchor.human:,.1f}"))
+            explained.append((*place, *(_shares(group.explained(game, frames)) for group in groups)))
+    evaluation = groups[0].curves.measured
+    facts = [
+        *(line for group in groups for line in group.facts()),
         "A score is the mean of the evaluations after each million frames until then, of the last five at most, each "
-        f"of {config.evaluation_episodes} episodes with epsilon {config.evaluation_epsilon:g}; in brackets the lowest "
-        "and highest seed.",
-        *(f"The evaluations of {record.folder.name}: {_evaluations(record)}." for record in records),
+        f"of {groups[0].config.evaluation_episodes} episodes with epsilon {evaluation.epsilon:g}; in brackets the "
+        "lowest and highest seed.",
         f"{PUBLISHED}: {ORIGINS[PUBLISHED]}, the paper's settings, except that {DIFFERS}. Not measured alike, as far "
-        f"as known: {differences}.",
+        f"as known: {'; '.join(evaluation.differences(theirs.measured)) or 'nothing'}.",
         "So few seeds cannot show a difference: the smallest p that a permutation test could give here is "
-        f"{min(least, default=1):.2g}.",
+        f"{least:.2g}.",
     ]
-    return "\n".join([table(HEADER, rows, HEADER[:1]), *(f"- {line}" for line in words), ""])
+    return "\n".join([
+        table(("game", "frames", *names, PUBLISHED, "random play", "human"), scores, ("game",)),
+        "How much of the variance of their targets the values explain (of each seed; median of 500k frames):\n",
+        table(("game", "frames", *names), explained, ("game",)),
+        *(f"- {fact}" for fact in facts), "",
+    ])  # fmt: skip
 
 
 def _evaluations(record: RunRecord) -> str:
@@ -71,11 +132,17 @@ def _evaluations(record: RunRecord) -> str:
 
 
 def at(curves: Curves, game: str, frames: int) -> NDArray[np.float64]:
-    """Raw scores [seeds] of ``game`` at ``frames``."""
-    place = int(np.flatnonzero(curves.frames == frames)[0])
-    return np.array([values[place] for values in curves.raw[game].values()])
+    """Raw scores [seeds] of ``game`` at ``frames``; none if ``curves`` has none there."""
+    seeds = curves.raw.get(game, {}).values()
+    return np.array([score for values in seeds for score in values[curves.frames == frames] if isfinite(score)])
 
 
 def _words(scores: NDArray[np.float64]) -> str:
+    if not len(scores):
+        return ""
     seeds = f"{len(scores)} seed{'s'[: len(scores) > 1]}"
     return f"{fmean(scores.tolist()):,.1f} ({seeds}, {scores.min():,.1f} to {scores.max():,.1f})"
+
+
+def _shares(shares: Sequence[float]) -> str:
+    return ", ".join(f"{share:.0%}" for share in shares)

@@ -1,5 +1,7 @@
 """Kept runs beside published ones: every number of the table worked by hand."""
 
+import dataclasses
+
 import pytest
 from fake_runs import evaluation, write_run
 
@@ -11,10 +13,10 @@ from dqn_ref.records import RunRecord, add_evaluation
 M = 1_000_000
 
 
-def run(store, seed, first, last, game="assault"):
+def run(store, seed, first, last, game="assault", group="nature-v1-2M", **changes):
     """A run of two iterations, evaluated at ``first`` and ``last``."""
-    folder = store.root / "learning" / "nature-v1-2M" / f"{game}-s{seed}"
-    write_run(folder, game, seed, score=last, frames=2 * M, protocol=NATURE)
+    folder = store.root / "learning" / group / f"{game}-s{seed}"
+    write_run(folder, game, seed, score=last, frames=2 * M, protocol=NATURE, **changes)
     after_one = {"weights": "iteration", "training_frames": M}
     add_evaluation(folder, evaluation(RunRecord.read(folder).config, first, **after_one))
 
@@ -26,16 +28,58 @@ def test_scores_are_means_over_iterations_beside_those_of_nnabla_at_the_same_fra
     run(store, 1, 310, 600)
     text = markdown(store)
     rows = [
-        [cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| assault")
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in text.split("How much")[0].splitlines()
+        if line.startswith("| assault")
     ]
     assert rows == [
         ["assault", "1M", "305.0 (2 seeds, 300.0 to 310.0)", "320.7 (3 seeds, 310.8 to 329.1)", "222.4", "742.0"],
         ["assault", "2M", "427.5 (2 seeds, 400.0 to 455.0)", "398.3 (3 seeds, 359.7 to 426.0)", "222.4", "742.0"],
     ]
-    assert "The evaluations of assault-s1: 310.0 after 1M, 600.0 after 2M." in text
-    assert "Protocol nature-v1 in float32, stopped at 2M frames." in text
+    assert "this DQN, the evaluations of assault-s1: 310.0 after 1M, 600.0 after 2M." in text
+    assert "this DQN: protocol nature-v1 in float32, stopped at 2M frames." in text
     assert "the smallest p that a permutation test could give here is 0.2." in text  # 2 of the 10 ways to choose 2 of 5
     assert "cap of an episode: at most 108,000 frames an episode on one side, not known on the other" in text
+
+
+def tell_ratios(folder, ratio_of):
+    """Rewrite ``td_error_ratio`` of a run's progress as ``ratio_of`` frames."""
+    path = folder / "progress.csv"
+    header, *rows = (line.split(",") for line in path.read_text().splitlines())
+    place = header.index("td_error_ratio")
+    for row in rows:
+        row[place] = str(ratio_of(int(row[0])))
+    path.write_text("".join(",".join(row) + "\n" for row in [header, *rows]))
+
+
+def test_another_setting_stands_beside_the_papers_own_and_is_named_by_what_it_changes(tmp_path):
+    """Its folder comes first by name, its column second. One seed against one allows no p below 1."""
+    store = Store(tmp_path)
+    he = dataclasses.replace(NATURE.config, total_frames=2 * M, initial_weights="he_normal")
+    run(store, 5, 310, 600, group="a-first", config=he)
+    run(store, 0, 300, 500)
+    run(store, 1, 9, 9, game="breakout")
+    text = markdown(store)
+    assert "| game | frames | this DQN | this DQN, `initial_weights = he_normal` | nnabla-rl-dqn |" in text
+    assert "| assault | 2M | 400.0 (1 seed, 400.0 to 400.0) | 455.0 (1 seed, 455.0 to 455.0) | 398.3 (3 seeds" in text
+    assert "| breakout | 1M | 9.0 (1 seed, 9.0 to 9.0) | | " in text
+    assert "this DQN, `initial_weights = he_normal`, the evaluations of assault-s5: 310.0 after 1M" in text
+    assert "the smallest p that a permutation test could give here is 0.5." in text  # 2 of the 4 ways to choose 1 of 4
+
+
+def test_what_values_explain_is_the_median_of_the_500k_frames_before(tmp_path):
+    """Nine rows of .9 and one of .2 until 1M, .25 until 2M; what lies before, and a ratio above 1, explain nothing."""
+    store = Store(tmp_path)
+    run(store, 0, 300, 500)
+    run(store, 1, 300, 500)
+    group = tmp_path / "learning" / "nature-v1-2M"
+    ratios = {M: 0.2} | {M - n * 50_000: 0.9 for n in range(1, 10)} | {2 * M - n * 50_000: 0.25 for n in range(10)}
+    tell_ratios(group / "assault-s0", lambda frames: ratios.get(frames, 0.0))
+    tell_ratios(group / "assault-s1", lambda frames: "nan" if frames <= M else 1.5)
+    explained = markdown(store).split("the values explain")[1].splitlines()
+    assert [line for line in explained if line.startswith("| assault")] == [
+        "| assault | 1M | 10% |", "| assault | 2M | 75%, 0% |",
+    ]  # fmt: skip
 
 
 def test_a_game_that_was_not_published_has_no_row(tmp_path):
