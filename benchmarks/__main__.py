@@ -46,6 +46,7 @@ from benchmarks.gates.speed_study import CalibrateSpeed, calibrate_speed
 from benchmarks.store import Store
 from benchmarks.suite_commands import bench, make_report, plan, plot, run, scores, status
 from benchmarks.suites import suite_games
+from dqn_ref.__main__ import reader_left
 from dqn_ref.config import UserError
 
 # ---------------------------------------------------------------------- commands too small for rooms of their own
@@ -165,6 +166,9 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {error}", style="red", markup=False)
         return mistake
+    except BrokenPipeError:
+        reader_left()
+        return mistake if mistake == 3 else 1
     except Exception:
         if mistake == 2:
             raise

@@ -27,10 +27,9 @@ from torch import Tensor
 from dqn_ref.atari import AtariStreams
 from dqn_ref.config import UserError
 from dqn_ref.population import Population
-from dqn_ref.records import ACTIONS, CHECKPOINT
+from dqn_ref.records import ACTIONS, CHECKPOINT, CHECKPOINT_VERSION
 from dqn_ref.train import Tick, begin_iteration
 
-VERSION = 1
 TRUNCATED = 0x80  # the bit of an action's byte that says: its step was the episode's last, by the frame cap
 
 Tensors = Mapping[str, Sequence[Tensor]]
@@ -64,7 +63,7 @@ class Checkpoint:
         }
         notes = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "tensors"}
         temporary = folder / f"{CHECKPOINT}.tmp"
-        save_file(flat, temporary, metadata={"notes": json.dumps({"version": VERSION, **notes})})
+        save_file(flat, temporary, metadata={"notes": json.dumps({"version": CHECKPOINT_VERSION, **notes})})
         for name in self.lengths:  # first what it counts on
             _written_out(folder / name)
         _written_out(temporary)
@@ -77,8 +76,10 @@ class Checkpoint:
         try:
             with safe_open(path, framework="pt") as file:
                 notes = json.loads(file.metadata()["notes"])
-                if (version := notes.pop("version")) != VERSION:
-                    raise UserError(f"{path} has version {version!r}, this reads {VERSION}. Go on with its version.")
+                if (version := notes.pop("version")) != CHECKPOINT_VERSION:
+                    raise UserError(
+                        f"{path} has version {version!r}, this reads {CHECKPOINT_VERSION}. Go on with its version."
+                    )
                 for key in file.keys():  # noqa: SIM118  (it is no dictionary)
                     name, _, index = key.rpartition(".")
                     found.setdefault(name, {})[int(index)] = file.get_tensor(key)

@@ -16,6 +16,7 @@ from dqn_ref.config import NATURE, DQNConfig, UserError
 from dqn_ref.device import prepare_torch, select_device
 from dqn_ref.evaluate import evaluate, summary
 from dqn_ref.network import QNetwork
+from dqn_ref.run_writer import add_evaluation
 from dqn_ref.seeds import Member
 from dqn_ref.train import networks_of
 
@@ -99,7 +100,7 @@ def evaluate_folder(
         training_frames=training_frames or record.frames_done,
         device=device,
     )
-    records.add_evaluation(folder, evaluation)
+    add_evaluation(folder, evaluation)
     return evaluation
 
 

@@ -19,6 +19,7 @@ from dqn_ref.checkpoint import Checkpoint, fingerprint
 from dqn_ref.in_play import Episode
 from dqn_ref.measures import Measures
 from dqn_ref.population import Population
+from dqn_ref.run_writer import RunWriter, forget_evaluations
 from dqn_ref.train import Tick
 
 NEWEST_RETURNS = 10  # that the progress shown is the mean of
@@ -46,7 +47,7 @@ class MemberRecorder:
         frames_per_agent_step: int,
         saved: Checkpoint | None = None,
     ) -> None:
-        self.writer = records.RunWriter(folder, run, None if saved is None else saved.lengths)
+        self.writer = RunWriter(folder, run, None if saved is None else saved.lengths)
         self.population = population
         self.number = number  # of the member in its population
         self.learner = population.agents[number].learner
@@ -170,7 +171,7 @@ class MemberRecorder:
         self._updates = saved.updates
         self.returns, self._iteration_returns = list(saved.returns), list(saved.iteration_returns)
         self.best_frames, self._best_mean = saved.best_frames, saved.best_mean
-        records.forget_evaluations(self.writer.folder, self.frames_done)
+        forget_evaluations(self.writer.folder, self.frames_done)
         if saved.measures is not None:
             heldout = saved.tensors["heldout"][0].to(self.population.replay.frames.device)
             self._measures = Measures(self.population, self.number, len(heldout), heldout)

@@ -25,6 +25,7 @@ from dqn_ref.launch import settled
 from dqn_ref.lint import warnings_of
 from dqn_ref.provenance import provenance
 from dqn_ref.recorder import NEWEST_RETURNS, MemberRecorder
+from dqn_ref.run_writer import add_evaluation, check_new_folder, make_folder
 from dqn_ref.seeds import Member
 from dqn_ref.train import TimeSplit, train_in_turns
 
@@ -61,13 +62,16 @@ def run_population(
         raise UserError(f"Each run needs a folder of its own, got {', '.join(map(str, folders))}.")
     for member, folder in zip(members, folders, strict=True):
         check_game(member.game)
-        records.check_new_folder(folder)
+        check_new_folder(folder)
     device, torch_state = prepared(config, len(members), device_name, threads, graphs, halves)
     runs = [
         Run(member, folder, _description(member, protocol, config, torch_state, evaluate_iterations))
         for member, folder in zip(members, folders, strict=True)
     ]
-    train_and_evaluate(runs, config, device, torch_state, checkpoint_seconds, report)
+    for folder in folders:
+        make_folder(folder)
+    with records.claimed(folders):
+        train_and_evaluate(runs, config, device, torch_state, checkpoint_seconds, report)
 
 
 def prepared(
@@ -165,7 +169,7 @@ def _evaluate_iteration(group: Group) -> float:
     for run, recorder in zip(group.runs, group.recorders, strict=True):
         if run.description.get("evaluates_iterations"):
             found = _evaluated(recorder, "iteration", recorder.frames_done, group.config, group.device)
-            records.add_evaluation(run.folder, found)
+            add_evaluation(run.folder, found)
     return time.perf_counter() - start
 
 
@@ -198,7 +202,7 @@ def _evaluate_last_and_best(recorder: MemberRecorder, config: DQNConfig, device:
             continue
         evaluations[weights] = _evaluated(recorder, weights, training_frames, config, device)
     for evaluation in evaluations.values():
-        records.add_evaluation(recorder.writer.folder, evaluation)
+        add_evaluation(recorder.writer.folder, evaluation)
 
 
 def _progress(frames: int, config: DQNConfig, speed: float, recorders: Sequence[MemberRecorder]) -> Progress:

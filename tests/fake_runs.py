@@ -11,7 +11,8 @@ from pathlib import Path
 from safetensors.numpy import save_file
 
 from dqn_ref.config import CI, DQNConfig, Protocol
-from dqn_ref.records import PROGRESS_COLUMNS, RunWriter, add_evaluation
+from dqn_ref.records import CHECKPOINT_VERSION, PROGRESS_COLUMNS
+from dqn_ref.run_writer import RunWriter, add_evaluation
 from dqn_ref.seeds import Member
 
 STARTUP_SECONDS = 2.0
@@ -104,7 +105,7 @@ def write_run(
         speed = WARM_UP_FRAMES_PER_SECOND if warm else LEARNING_FRAMES_PER_SECOND
         writer.progress(**progress_row(row_frames // per_step, speed, config))
     if goes_on_after is not None:
-        notes = {"agent_step": goes_on_after // per_step, "lengths": {"episodes.csv": 1}}
+        notes = {"version": CHECKPOINT_VERSION, "agent_step": goes_on_after // per_step, "lengths": {"episodes.csv": 1}}
         save_file({}, folder / "checkpoint.safetensors", metadata={"notes": json.dumps(notes)})
     if status == "finished":
         if score is not None:

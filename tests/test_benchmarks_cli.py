@@ -15,7 +15,7 @@ from benchmarks.engines import local
 from benchmarks.runner import Matrix
 from benchmarks.store import Store
 from dqn_ref.config import CI, format_frames
-from dqn_ref.records import add_evaluation
+from dqn_ref.run_writer import add_evaluation
 
 MATRIX = Matrix.of("atari3", "ci", seeds=2)
 COSTS = Costs(startup=2.0, warm_up_step=0.002, learning_step=0.05, evaluation_step=0.004, at_once=2)

@@ -142,6 +142,17 @@ def test_help_ends_well_and_gives_units(cli, arguments):
     assert "frames" in output.lower()
 
 
+@pytest.mark.parametrize("module", ["dqn_ref", "benchmarks"])
+def test_a_reader_that_leaves_early_sees_no_traceback(module, tmp_path):
+    """The pipe has no reader from the start, so whatever is printed meets a broken one."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", module, "--help"]
+    process = subprocess.run(command, cwd=Path(__file__).parent.parent, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (process.returncode, process.stderr) == (1, b"")
+
+
 def start(*arguments: str, folder: Path) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-m", "dqn_ref", *arguments], cwd=folder, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -16,7 +16,8 @@ from benchmarks.sources import alike, find_scores, published
 from benchmarks.store import Store
 from benchmarks.suites import suite_games
 from dqn_ref.config import CI, NATURE, UserError
-from dqn_ref.records import RunRecord, add_evaluation
+from dqn_ref.records import RunRecord
+from dqn_ref.run_writer import add_evaluation
 
 M = 1_000_000
 EVALUATION = Measurement("evaluation", 0.05, 0.0, 108_000, False, False)

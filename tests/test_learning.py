@@ -8,7 +8,8 @@ from fake_runs import evaluation, write_run
 from benchmarks.learning import markdown
 from benchmarks.store import Store
 from dqn_ref.config import NATURE, UserError
-from dqn_ref.records import RunRecord, add_evaluation
+from dqn_ref.records import RunRecord
+from dqn_ref.run_writer import add_evaluation
 
 M = 1_000_000
 

@@ -37,7 +37,7 @@ from benchmarks.page.page import render
 from benchmarks.report import format_interval
 from benchmarks.store import Store
 from dqn_ref.config import CI, NATURE, DQNConfig
-from dqn_ref.records import add_evaluation
+from dqn_ref.run_writer import add_evaluation
 
 PAGE_FILES = Path(charts.__file__).parent
 

@@ -12,12 +12,10 @@ from dqn_ref.records import (
     PROGRESS_COLUMNS,
     SCHEMA,
     RunRecord,
-    RunWriter,
-    add_evaluation,
-    check_new_folder,
     read_json,
     write_json,
 )
+from dqn_ref.run_writer import RunWriter, add_evaluation, check_new_folder
 from dqn_ref.seeds import Member
 
 RUN = {

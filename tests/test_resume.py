@@ -1,11 +1,13 @@
 """A run that was stopped and gone on with is, bit by bit, the run that was never stopped."""
 
 import dataclasses
+import fcntl
 import json
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 
@@ -19,9 +21,10 @@ from dqn_ref import checkpoint, records
 from dqn_ref.__main__ import main
 from dqn_ref.config import CI, UserError
 from dqn_ref.in_play import InPlay
-from dqn_ref.records import RunRecord, RunWriter
+from dqn_ref.records import RunRecord
 from dqn_ref.resume import resume_population
 from dqn_ref.run import run_population
+from dqn_ref.run_writer import RunWriter
 from dqn_ref.seeds import Member
 
 BREAKOUT, PONG = Member("breakout", 0), Member("pong", 1)
@@ -281,6 +284,44 @@ def test_a_run_that_another_process_goes_on_with_is_refused(tmp_path):
     assert not RunRecord.read(tmp_path / "run").is_being_written()
 
 
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_run_is_claimed_while_it_is_made(tmp_path, goes_on):
+    """A second claim is refused, whoever asks; a file's lock does not ask which process it is."""
+    asked = []
+
+    def ask(progress):
+        asked.append(RunRecord.read(tmp_path / "run").is_being_written())
+        with pytest.raises(UserError, match="Another process writes"), records.claimed([tmp_path / "run"]):
+            pass
+
+    if goes_on:
+        stopped([BREAKOUT], [tmp_path / "run"], tiny(), 130)
+        resume_population([tmp_path / "run"], device_name="cpu", report=ask)
+    else:
+        run_population([BREAKOUT], [tmp_path / "run"], CI, tiny(), device_name="cpu", report=ask)
+    assert asked
+    assert all(asked)
+    with records.claimed([tmp_path / "run"]):
+        pass
+
+
+def test_who_looks_whether_a_run_is_claimed_keeps_nobody_from_claiming_it(tmp_path):
+    """The look holds the folder for a moment; a claim waits for that, here .1 s."""
+    looking, done = threading.Event(), threading.Event()
+
+    def look():
+        with records.claimed([tmp_path], fcntl.LOCK_SH):
+            looking.set()
+            done.wait(0.1)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    looking.wait()
+    with records.claimed([tmp_path]):
+        pass
+    thread.join()
+
+
 def test_the_time_that_a_run_lay_idle_does_not_count(tmp_path):
     """From 10:00 to 11:30, of which it lay idle twice: 20 and 40 minutes."""
     stopped([BREAKOUT], [tmp_path / "run"], tiny(), 130)
@@ -311,6 +352,16 @@ def test_a_broken_checkpoint_is_a_users_matter(tmp_path, content):
     stopped([BREAKOUT], [tmp_path / "run"], tiny(), 130)
     (tmp_path / "run" / records.CHECKPOINT).write_bytes(content)
     with pytest.raises(UserError, match="is broken"):
+        resume_population([tmp_path / "run"], device_name="cpu")
+
+
+def test_a_checkpoint_of_another_version_is_named_and_no_suite_goes_on_from_it(tmp_path, monkeypatch):
+    stopped([BREAKOUT], [tmp_path / "run"], tiny(), 130)
+    assert RunRecord.read(tmp_path / "run").goes_on_after == 480
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_VERSION", 2)
+    monkeypatch.setattr(records, "CHECKPOINT_VERSION", 2)
+    assert RunRecord.read(tmp_path / "run").goes_on_after is None
+    with pytest.raises(UserError, match="has version 1, this reads 2"):
         resume_population([tmp_path / "run"], device_name="cpu")
 
 

@@ -20,7 +20,7 @@ from benchmarks.sources import published
 from benchmarks.store import Store
 from benchmarks.suites import suite_games
 from dqn_ref.config import CI, NATURE
-from dqn_ref.records import add_evaluation
+from dqn_ref.run_writer import add_evaluation
 
 MATRIX = Matrix.of("atari5", "ci", seeds=3)
 ATARI10 = suite_games("atari10")

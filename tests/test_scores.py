@@ -11,7 +11,8 @@ from benchmarks.reference import human_and_random
 from benchmarks.scores import ScoreMatrix, run_score, score_matrix
 from benchmarks.store import Cell, Store
 from dqn_ref.config import CI, NATURE, UserError
-from dqn_ref.records import RunRecord, add_evaluation
+from dqn_ref.records import RunRecord
+from dqn_ref.run_writer import add_evaluation
 from dqn_ref.seeds import Member
 
 GAMES = ("qbert", "phoenix")  # random 163.9 and 761.4, human 13455.0 and 7242.6
