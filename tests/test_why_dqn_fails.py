@@ -86,7 +86,7 @@ def test_the_articles_first_code_costs_points():
     "name",
     ["flat-mlp", "half-width", "single-frame", "no-replay", "tiny-replay", "fast-epsilon", "article-epsilon-default",
      "gamma-0.5", "gamma-0.9", "gamma-0.999", "lr-x10", "lr-div10", "mse-unclipped", "rmsprop-eps-outside",
-     "no-reward-clip", "life-loss-not-terminal", "unscaled-input"],
+     "no-reward-clip", "life-loss-not-terminal", "unscaled-input", "he-weights", "glorot-weights"],
 )  # fmt: skip
 def test_of_these_no_effect_was_shown(name):
     assert verdict(name) is Verdict.NOT_SHOWN
@@ -98,6 +98,12 @@ def test_the_references_values_explain_nothing_and_those_of_two_faults_most():
         assert inside(name).medians["td_error_ratio"] < 0.5
         assert verdict(name) is Verdict.NOT_SHOWN  # neither lower nor higher
         assert inside(name, "alien").medians["td_error_ratio"] > 0.95
+
+
+def test_with_larger_initial_weights_values_explain_a_part_and_with_the_largest_most():
+    reference, glorot, he = (inside(name).medians for name in (REFERENCE.name, "glorot-weights", "he-weights"))
+    assert he["td_error_ratio"] < 0.5 < glorot["td_error_ratio"] < 0.9 < 0.95 < reference["td_error_ratio"]
+    assert reference["action_entropy"] < 0.1 < 0.2 < min(glorot["action_entropy"], he["action_entropy"])
 
 
 @pytest.mark.parametrize("game", ["freeway", "montezuma_revenge"])

@@ -158,7 +158,8 @@ def time_split(answers: Sequence[dict[str, Any]], steps: int) -> dict[str, float
 def markdown(result: dict[str, Any]) -> str:
     """A stored comparison as Markdown."""
     ratios = result["ratios"]
-    header = ("agent steps/s while learning", "median", "lowest", "highest", *(f"{name} : it" for name in ratios))
+    factors = [f"times as fast: {name}" for name in ratios]
+    header = ("agent steps/s while learning", "median", "lowest", "highest", *factors)
     rows = []
     for name, speeds in result["agent_steps_per_second"].items():
         row = [name, *(f"{each(speeds):.1f}" for each in (median, min, max))]
