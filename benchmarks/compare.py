@@ -23,7 +23,7 @@ from benchmarks.statistics import (
     prediction_note,
     probability_of_improvement,
 )
-from benchmarks.suites import SUITES
+from benchmarks.suites import SUITES, suite_of
 from dqn_ref.config import UserError, format_frames
 
 LEVEL = 0.05
@@ -53,7 +53,7 @@ class Comparison:
     @property
     def suite(self) -> str | None:
         """Name of the suite whose games these are, if they are those of one."""
-        return next((name for name, games in SUITES.items() if set(games) == set(self.games)), None)
+        return suite_of(self.games)
 
 
 def compare(
@@ -75,7 +75,7 @@ def compare(
                 f"{first.name} and {second.name} have no game in common: {', '.join(first.games)} against "
                 f"{', '.join(second.games)}."
             )
-        games = next((known for known in SUITES.values() if set(known) == set(games)), games)
+        games = SUITES.get(suite_of(games) or "", games)
     if frames is None:
         first.seeds(games), second.seeds(games)  # names what is missing before it hides every budget
         common = sorted(set(first.budgets(games)) & set(second.budgets(games)))
@@ -153,25 +153,20 @@ def notes(found: Comparison) -> list[str]:
 
 def _asked(found: Comparison) -> tuple[str, ...]:
     """Games of the smallest suite that holds all that were compared."""
-    return next((games for games in SUITES.values() if set(found.games) <= set(games)), ())
+    return min((games for games in SUITES.values() if set(found.games) <= set(games)), key=len, default=())
 
 
 def game_rows(found: Comparison) -> list[tuple[str, ...]]:
     """A row a game, as HEADER says: mean raw scores, mean human-normalised scores, probability of improvement."""
     rows = []
     for place, game in enumerate(found.games):
-        raw = [_raw_mean(side, game, found.frames) for side in (found.first, found.second)]
+        raw = [side.raw_at(game, found.frames).mean() for side in (found.first, found.second)]
         normalised = [scores[:, place].mean() for scores in found.scores]
         rows.append(
             (game, *(f"{each:,.1f}" for each in raw), *(f"{each:.3f}" for each in normalised),
              f"{found.improvement.by_game[place]:.2f}")
         )  # fmt: skip
     return rows
-
-
-def _raw_mean(curves: Curves, game: str, frames: int) -> float:
-    place = int(np.flatnonzero(curves.frames == frames)[0])
-    return float(np.mean([values[place] for values in curves.raw[game].values()]))
 
 
 def aggregate_rows(found: Comparison) -> list[tuple[str, ...]]:

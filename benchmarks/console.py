@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
@@ -12,3 +14,8 @@ console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
 def say(line: str) -> None:
     """Print a line at once."""
     console.print(line, markup=False, soft_wrap=True)
+
+
+def say_drawn(files: Sequence[Path]) -> None:
+    """Where drawings lie, each of which is a PNG and an SVG."""
+    say(f"Drawn in {files[0].parent}: {', '.join(path.name for path in files if path.suffix == '.png')} (and SVG)")

@@ -86,6 +86,7 @@ def measure(device: str, at_once: int, threads: int, options: Mapping[str, str] 
     """Costs from short real runs, ``at_once`` side by side (about 20 seconds on two cores).
 
     Args:
+        device: ``cpu`` or ``cuda``.
         options: of the agent's command line, by name, beside the protocol ``ci``.
     """
     short = {
@@ -110,7 +111,7 @@ def measure(device: str, at_once: int, threads: int, options: Mapping[str, str] 
                     "--game", *games, "--seed", *map(str, seeds), "--threads", str(threads), "--out", str(out),
                     *(word for name, value in short.items() for word in (f"--{name}", value)),
                 ]  # fmt: skip
-                processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+                processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True))
             exit_codes = [process.wait() for process in processes]
         finally:
             for process in processes:
@@ -120,6 +121,15 @@ def measure(device: str, at_once: int, threads: int, options: Mapping[str, str] 
         if any(exit_codes):
             raise UserError("The short run that measures this machine failed; its message is above.")
         return costs_from([RunRecord.read(folder) for folder in folders], len(folders))
+
+
+def device_here(name: str) -> str:
+    """``cpu`` or ``cuda``: ``auto`` is what an agent would take."""
+    if name == "auto":
+        import torch  # slow to import, and only asked here
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name
 
 
 def runs_at_once(config: DQNConfig, num_jobs: int, device: str) -> int:

@@ -135,13 +135,16 @@ class Curves:
             raise UserError(f"{self.name} has no score at {format_frames(frames)} frames for {cells}.")
         return matrix
 
+    def raw_at(self, game: str, frames: int) -> NDArray[np.float64]:
+        """Raw scores [seeds] of ``game`` at a budget, of the seeds that have one there."""
+        scores = np.array([values[self.frames == frames] for values in self.raw.get(game, {}).values()]).ravel()
+        known: NDArray[np.float64] = scores[np.isfinite(scores)]
+        return known
+
     def normalised(self, games: Sequence[str], seeds: Sequence[int]) -> NDArray[np.float64]:
         """Human-normalised scores [seeds, games, T]."""
         anchors = human_and_random()
-        return np.array(
-            [[(self.raw[g][s] - anchors[g].random) / (anchors[g].human - anchors[g].random) for g in games]
-             for s in seeds]
-        )  # fmt: skip
+        return np.array([[anchors[game].normalise(self.raw[game][seed]) for game in games] for seed in seeds])
 
     def only(self, games: Sequence[str]) -> Curves:
         """The same of ``games`` alone. Raises UserError: one is not there."""

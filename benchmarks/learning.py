@@ -98,7 +98,7 @@ def markdown(store: Store) -> str:
     scores, explained, least = list[tuple[str, ...]](), list[tuple[str, ...]](), 1.0
     for game in sorted({game for curves in ours for game in curves.games} & set(theirs.games)):
         for frames in theirs.budgets([game]):
-            sides = [at(curves, game, frames) for curves in (*ours, theirs)]
+            sides = [curves.raw_at(game, frames) for curves in (*ours, theirs)]
             if not any(map(len, sides[:-1])):
                 continue
             least = min(
@@ -115,8 +115,8 @@ def markdown(store: Store) -> str:
         "lowest and highest seed.",
         f"{PUBLISHED}: {ORIGINS[PUBLISHED]}, the paper's settings, except that {DIFFERS}. Not measured alike, as far "
         f"as known: {'; '.join(evaluation.differences(theirs.measured)) or 'nothing'}.",
-        "So few seeds cannot show a difference: the smallest p that a permutation test could give here is "
-        f"{least:.2g}.",
+        f"The smallest p that a permutation test of two of these columns could give is {least:.2g}"
+        f"{': so few seeds cannot show a difference' if least >= 0.05 else ''}.",
     ]
     return "\n".join([
         table(("game", "frames", *names, PUBLISHED, "random play", "human"), scores, ("game",)),
@@ -129,12 +129,6 @@ def markdown(store: Store) -> str:
 def _evaluations(record: RunRecord) -> str:
     scores = sorted(iteration_scores(record).items())
     return ", ".join(f"{score:,.1f} after {format_frames(frames)}" for frames, score in scores)
-
-
-def at(curves: Curves, game: str, frames: int) -> NDArray[np.float64]:
-    """Raw scores [seeds] of ``game`` at ``frames``; none if ``curves`` has none there."""
-    seeds = curves.raw.get(game, {}).values()
-    return np.array([score for values in seeds for score in values[curves.frames == frames] if isfinite(score)])
 
 
 def _words(scores: NDArray[np.float64]) -> str:

@@ -100,7 +100,7 @@ class Relabellings:
 
     def test(self, first: NDArray[np.float64], second: NDArray[np.float64], statistic: Statistic) -> Test:
         """Compare ``first`` [m, games] with ``second`` [n, games]. Raises ValueError: other shapes, or not finite."""
-        _check(first, second)
+        check_scores(first, second)
         if (len(first), *second.shape) != (self.m, self.n, self.games):
             raise ValueError(f"relabellings of {(self.m, self.n, self.games)}, got {first.shape} and {second.shape}")
         # Sorted, so that the names of the seeds do not change which relabellings are drawn.
@@ -134,7 +134,7 @@ def permutation_test(
     Raises:
         ValueError: other shapes, or a score that is not finite.
     """
-    _check(first, second)
+    check_scores(first, second)
     drawn = Relabellings.of(len(first), len(second), first.shape[1], permutations, seed)
     return drawn.test(first, second, statistic)
 
@@ -187,7 +187,8 @@ def _drawn_orders(runs: int, games: int, count: int, seed: int) -> NDArray[np.in
     return orders.transpose(0, 2, 1)
 
 
-def _check(*matrices: NDArray[np.float64]) -> None:
+def check_scores(*matrices: NDArray[np.float64]) -> None:
+    """Raise ValueError unless each is [seeds, games] and finite, and all have the same games."""
     for scores in matrices:
         if scores.ndim != 2 or not scores.size:
             raise ValueError(f"expected scores [seeds, games], got shape {scores.shape}")

@@ -7,11 +7,12 @@ import functools
 from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dqn_ref.config import UserError
+Score = TypeVar("Score", float, NDArray[np.float64])
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Anchors:
     random: float
     human: float
 
-    def normalise(self, score: float) -> float:
+    def normalise(self, score: Score) -> Score:
         """0 is the random policy, 1 the human."""
         return (score - self.random) / (self.human - self.random)
 
@@ -76,29 +77,6 @@ def published_points() -> dict[str, dict[str, dict[int, dict[int, float]]]]:
         seeds = found.setdefault(row["source"], {}).setdefault(row["game"], {})
         seeds.setdefault(int(row["seed"]), {})[frames] = float(row["score"])
     return found
-
-
-@functools.cache
-def final_scores() -> dict[str, dict[str, float]]:
-    """Published final raw scores of DQNs on the games of Atari-10, by source; a game that one lacks is absent."""
-    return {
-        row["source"]: {game: float(score) for game, score in row.items() if game != "source" and score}
-        for row in _rows("published_atari10_final_scores.csv")
-    }
-
-
-@functools.cache
-def dqn_zoo_median(agent: str = "dqn") -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """DQN Zoo's median human-normalised score over 57 games: frames [T], scores [T] (1 is human).
-
-    Raises:
-        UserError: no curve of that agent.
-    """
-    rows = [row for row in _rows("dqn_zoo_median_curve_from_svg.csv") if row["agent"] == agent]
-    if not rows:
-        raise UserError(f"DQN Zoo has no curve of {agent!r}.")
-    frames = np.array([int(row["frames_millions"]) * 1_000_000 for row in rows], np.int64)
-    return frames, np.array([float(row["median_hns_percent_smoothed"]) for row in rows]) / 100
 
 
 @functools.cache

@@ -99,7 +99,7 @@ def run_matrix(
     A finished run is never made again. An unfinished one is gone on with from its checkpoint; if it has none, it is
     kept aside and started afresh.
     """
-    with store.exclusive(matrix.group):
+    with store.exclusive(store.runs(matrix.group)):
         cells = matrix.cells(store)
         missing = clear_missing(cells, store, say)
         if not missing:

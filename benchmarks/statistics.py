@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rliable import library as rly
 from rliable import metrics
 
-from benchmarks.permutation import iqm
+from benchmarks.permutation import check_scores, iqm
 from benchmarks.reference import subset
 
 REPETITIONS = 10_000
@@ -46,7 +46,7 @@ def aggregates(scores: NDArray[np.float64], repetitions: int = REPETITIONS) -> d
     Raises:
         ValueError: not a matrix, or a score is not finite.
     """
-    _check(scores)
+    check_scores(scores)
     return dict(_aggregates(scores.astype(np.float64).tobytes(), scores.shape, repetitions))
 
 
@@ -70,7 +70,7 @@ def performance_profile(
     scores: NDArray[np.float64], thresholds: NDArray[np.float64], repetitions: int = 1_000
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Share of runs above each threshold, [T], and its 95 % band, [2, T]; no band with one seed."""
-    _check(scores)
+    check_scores(scores)
     if len(scores) == 1:
         return (scores[0][:, None] > thresholds).mean(axis=0), None
     with _own_random_numbers():
@@ -114,7 +114,7 @@ def probability_of_improvement(
 
     rliable's own function takes 6 ms a resample; this one compares all pairs of runs at once.
     """
-    _check_pair(first, second)
+    check_scores(first, second)
     by_game = _wins(first, second)
     average = float(by_game.mean())
     if len(first) == 1 or len(second) == 1:
@@ -128,7 +128,7 @@ def probability_of_improvement(
 
 def iqm_difference(first: NDArray[np.float64], second: NDArray[np.float64], repetitions: int = REPETITIONS) -> Interval:
     """IQM of ``first`` [m, games] less IQM of ``second`` [n, games], with its 95 % bootstrap interval."""
-    _check_pair(first, second)
+    check_scores(first, second)
     point = float(iqm(first.ravel()) - iqm(second.ravel()))
     if len(first) == 1 or len(second) == 1:
         return Interval(point, None, None)
@@ -157,7 +157,7 @@ def predicted_median(scores: NDArray[np.float64], games: Sequence[str], suite: s
     found = subset(suite)
     if found is None:
         return None
-    _check(scores)
+    check_scores(scores)
     of_game = dict(zip(games, scores.mean(axis=0), strict=True))
     logs = [c * np.log10(1 + max(0.0, 100 * of_game[game])) for game, c in found.coefficients.items()]
     return float(10 ** sum(logs) - 1) / 100
@@ -188,20 +188,6 @@ def coverage_note(num_seeds: int) -> str:
             "clearly less often than the 95 % it is named after. Read them as a lower bound of the uncertainty."
         )
     return ""
-
-
-def _check_pair(first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
-    _check(first)
-    _check(second)
-    if first.shape[1] != second.shape[1]:
-        raise ValueError(f"expected the same games, got shapes {first.shape} and {second.shape}")
-
-
-def _check(scores: NDArray[np.float64]) -> None:
-    if scores.ndim != 2 or not scores.size:
-        raise ValueError(f"expected scores [seeds, games], got shape {scores.shape}")
-    if not np.isfinite(scores).all():
-        raise ValueError("expected finite scores, got NaN or infinity")
 
 
 @contextmanager

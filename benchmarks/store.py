@@ -116,14 +116,10 @@ class Store:
         number = 1 + max((int(n) for name, _, n in taken if name == cell.name and n.isdigit()), default=0)
         return cell.folder.rename(attempts / f"{cell.name}-{number}")
 
+    @staticmethod
     @contextmanager
-    def exclusive(self, group: str, folder: Path | None = None) -> Iterator[None]:
-        """Hold a group's runs, so that two runners never start the same one. Raises UserError: held.
-
-        Args:
-            folder: where they are, if not among this machine's runs of suites.
-        """
-        folder = folder or self.runs(group)
+    def exclusive(folder: Path) -> Iterator[None]:
+        """Hold the runs in ``folder``, so that two runners never start the same one. Raises UserError: held."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock = (folder / ".lock").open("a+")

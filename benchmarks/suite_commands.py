@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.arguments import Common, Report, Run, WithDevice
-from benchmarks.console import console, say
-from benchmarks.costs import Costs, costs_from, measure, runs_at_once
+from benchmarks.console import console, say, say_drawn
+from benchmarks.costs import Costs, costs_from, device_here, measure, runs_at_once
 from benchmarks.protocols import PROTOCOLS
 from benchmarks.runner import Matrix, machine_share, run_matrix
 from benchmarks.store import Cell
@@ -35,7 +35,7 @@ def plan(arguments: WithDevice) -> int:
     rows = []
     for matrix in matrices.values():
         missing = sum(cell.status != "finished" for cell in matrix.cells(store))
-        rows.append((matrix, missing, runs_at_once(matrix.config, len(matrix.members), _device(arguments.device))))
+        rows.append((matrix, missing, runs_at_once(matrix.config, len(matrix.members), device_here(arguments.device))))
     console.print(cost_table(rows, costs))
     say(
         f"Forecast from {costs.warm_up_step * 1e3:.1f} ms an agent step of random play, "
@@ -48,19 +48,11 @@ def plan(arguments: WithDevice) -> int:
 def known_costs(matrix: Matrix, cells: Sequence[Cell], device: str) -> Costs:
     """Costs from the finished runs where all are there, else from a short measurement."""
     records = [cell.record for cell in cells if cell.record and cell.status == "finished"]
-    at_once, threads = machine_share(matrix, _device(device))
+    at_once, threads = machine_share(matrix, device_here(device))
     if len(records) == len(cells):
         return costs_from(records, at_once)
     say("Measuring this machine with a short run ...")
-    return measure(device, at_once, threads)
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        import torch  # slow to import, and only asked here
-
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return name
+    return measure(device_here(device), at_once, threads)
 
 
 def run(arguments: Run) -> int:
@@ -68,7 +60,7 @@ def run(arguments: Run) -> int:
     done = run_matrix(
         arguments.matrix(),
         arguments.store(),
-        _device(arguments.device),
+        device_here(arguments.device),
         say,
         evaluate_iterations=arguments.evaluate_iterations,
     )
@@ -117,7 +109,7 @@ def plot(arguments: Common) -> int:
     records = [cell.record for cell in cells if cell.record and cell.status == "finished"]
     baseline = stored_baseline(matrix, store)
     files = draw_all(matrix, found, records, store.plots(matrix.name), [baseline] if baseline else [])
-    say(f"Drawn in {files[0].parent}: {', '.join(path.name for path in files if path.suffix == '.png')} (and SVG)")
+    say_drawn(files)
     if found.missing:
         say(f"No aggregate is drawn: {len(found.missing)} runs are missing.")
     return 1 if found.missing else 0
@@ -140,7 +132,8 @@ def bench(arguments: Run) -> int:
     from benchmarks.report import score_report, what_it_shows
     from benchmarks.scores import score_matrix
 
-    with arguments.store().exclusive(arguments.matrix().group):
+    store = arguments.store()
+    with store.exclusive(store.runs(arguments.matrix().group)):
         pass  # if another runner is at work, say so before measuring
     plan(arguments)
     say("")
@@ -162,4 +155,4 @@ def bench(arguments: Run) -> int:
 
 def _nature_at_once(matrix: Matrix, device: str) -> int:
     nature = Matrix.of(matrix.suite, "nature")
-    return runs_at_once(nature.config, len(nature.members), _device(device))
+    return runs_at_once(nature.config, len(nature.members), device_here(device))

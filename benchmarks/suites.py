@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Collection
 
 from benchmarks.reference import human_and_random
 from dqn_ref.config import UserError
@@ -27,6 +28,11 @@ def suite_games(name: str) -> tuple[str, ...]:
     if name not in SUITES:
         raise UserError(f"No suite is called {name!r}; known are: {', '.join(SUITES)}.")
     return SUITES[name]
+
+
+def suite_of(games: Collection[str]) -> str | None:
+    """Name of the suite whose games these are, all of them and no other; None if there is none."""
+    return next((name for name, known in SUITES.items() if set(known) == set(games)), None)
 
 
 # ---------------------------------------------------------------------- names of games

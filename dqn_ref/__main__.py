@@ -18,6 +18,7 @@ from dqn_ref.config import (
     NATURE,
     PROTOCOLS,
     DQNConfig,
+    Frames,
     UserError,
     format_frames,
     protocol_named,
@@ -98,8 +99,8 @@ class Evaluate:
     """Exploration. Paper: 0.05."""
     weights: Literal["last", "best"] = "last"
     """The final network, or that of the iteration with the highest training returns."""
-    max_frames: int = 108_000
-    """Cap of an episode in frames: 108000, or the paper's 18000."""
+    max_frames: Frames = 108_000
+    """Cap of an episode in frames: 108k, or the paper's 18k."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes CUDA where there is one."""
 
@@ -120,7 +121,7 @@ class Record:
     """Which episode of the evaluation, counted from 0."""
     epsilon: float | None = None
     """Exploration. Default: that of the run's own evaluation."""
-    max_frames: int | None = None
+    max_frames: Frames | None = None
     """Cap of an episode in frames. Default: that of the run's own evaluation."""
     out: Path | None = None
     """New file. Default: RUN_DIR/video-WEIGHTS-episodeK.mp4."""

@@ -7,6 +7,7 @@ that DeepMind released with it. Where they disagree the code wins, because it ma
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -176,7 +177,7 @@ class DQNConfig:
             if type(field.default) is bool and type(value) is not bool:
                 raise UserError(f"{field.name} must be true or false, got {value!r}.")
         for name in ("history_padding", "network", "initial_weights", "optimizer", "loss_reduction", "precision"):
-            choices = get_args(get_type_hints(DQNConfig)[name])
+            choices = get_args(_types()[name])
             if getattr(self, name) not in choices:
                 raise UserError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}.")
         period = self.target_period_updates
@@ -235,6 +236,11 @@ class DQNConfig:
     def transitions_kept(self) -> int:
         """Transitions that a run of this length ever holds at once."""
         return min(self.replay_capacity, self.total_agent_steps)
+
+
+@functools.cache  # milliseconds, and a configuration is made for every record that is read
+def _types() -> dict[str, Any]:
+    return get_type_hints(DQNConfig)
 
 
 # ---------------------------------------------------------------------- protocols

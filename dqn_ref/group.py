@@ -14,9 +14,10 @@ import torch
 from dqn_ref.checkpoint import Checkpoint, Played, fingerprint, play_again, read_played
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.in_play import InPlay
+from dqn_ref.launch import settled
 from dqn_ref.recorder import MemberRecorder
 from dqn_ref.seeds import Member
-from dqn_ref.train import Position, make_population, make_streams
+from dqn_ref.train import Position, Tick, TimeSplit, make_population, make_streams
 
 Report = Callable[["Progress"], None]
 
@@ -55,15 +56,15 @@ class Group:
         self.device = device
         self.population = make_population(config, members, num_actions, device, capture=capture)
         self.recorders = list[MemberRecorder]()
-        self.in_play = InPlay(self.population, len(self.streams.num_actions), config.frames_per_agent_step)
-        self.played = Played(len(self.streams.num_actions), config.streams_per_member)
+        self._in_play = InPlay(self.population, len(self.streams.num_actions), config.frames_per_agent_step)
+        self._played = Played(len(self.streams.num_actions), config.streams_per_member)
         self.position, self.wall_seconds = Position(), 0.0
         if saved := [(run.folder, run.saved) for run in runs if run.saved]:
             self._go_on(saved, report)
-        self.held_out = self.position.agent_step >= config.replay_start_agent_steps
-        self.last_frames = self.position.agent_step * config.frames_per_agent_step
-        self.last_time = time.perf_counter()
-        self.last_seconds = dict[str, float]()
+        self._held_out = self.position.agent_step >= config.replay_start_agent_steps
+        self.frames = self._last_frames = self.position.agent_step * config.frames_per_agent_step
+        self.last_time = time.perf_counter()  # of the newest row of progress, less what was no training since
+        self._last_seconds = dict[str, float]()
 
     def _go_on(self, runs: Sequence[tuple[Path, Checkpoint]], report: Report) -> None:
         """Be where the members were when their checkpoints were written. Raises UserError: games do not repeat."""
@@ -74,7 +75,7 @@ class Group:
         played = np.hstack([read_played(folder, saved, width) for folder, saved in runs])
         last_frames, last_time = None, time.perf_counter()
         for tick in play_again(self.population, self.streams, played, steps):
-            self.in_play.follow(tick)
+            self._in_play.follow(tick)
             frames, now = tick.agent_step * step, time.perf_counter()
             last_frames = frames if last_frames is None else last_frames
             if frames - last_frames >= self.config.progress_frames:
@@ -97,3 +98,40 @@ class Group:
         step = self.config.frames_per_agent_step
         for number, run in enumerate(self.runs):
             self.recorders.append(MemberRecorder(run.folder, run.description, self.population, number, step, run.saved))
+
+    def follow(self, tick: Tick) -> bool:
+        """Record what ended with a step, and go on; whether a row of progress is due."""
+        self.frames = tick.agent_step * self.config.frames_per_agent_step
+        for recorder in self.recorders:
+            recorder.frames_done = self.frames
+        self._played.add(tick)
+        for episode in self._in_play.follow(tick):
+            self.recorders[episode.stream // self.config.streams_per_member].end_episode(episode)
+        if not self._held_out and tick.agent_step >= self.config.replay_start_agent_steps:
+            self._held_out = True
+            with settled(self.device):
+                for recorder in self.recorders:
+                    recorder.hold_out(self.config.heldout_states)
+        return self.frames // self.config.progress_frames > self._last_frames // self.config.progress_frames
+
+    def write_progress(self, tick: Tick, split: TimeSplit, wall_seconds: float) -> float:
+        """A row of progress of each member. Returns frames per second since the row before."""
+        speed = (self.frames - self._last_frames) / (time.perf_counter() - self.last_time)
+        seconds = {part: value - self._last_seconds.get(part, 0.0) for part, value in split.seconds.items()}
+        with settled(self.device):
+            for recorder in self.recorders:
+                recorder.progress(tick, speed, seconds, wall_seconds)
+        self._last_frames, self._last_seconds, self.last_time = self.frames, dict(split.seconds), time.perf_counter()
+        return speed
+
+    def end_iteration(self) -> None:
+        """Keep each member's weights, and see whether they are its best."""
+        with settled(self.device):
+            for recorder in self.recorders:
+                recorder.end_iteration()
+
+    def save(self, tick: Tick, wall_seconds: float) -> None:
+        """Write each member's checkpoint."""
+        with settled(self.device):
+            for recorder, played in zip(self.recorders, self._played.take(), strict=True):
+                recorder.save_checkpoint(tick, wall_seconds, played)

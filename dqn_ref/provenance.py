@@ -25,11 +25,11 @@ def provenance(rom_md5: str, torch_state: dict[str, Any]) -> dict[str, Any]:
     return {
         "source": source_revision(),
         "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **{name: version_of(name) for name in PACKAGES}},
         "rom_md5": rom_md5,
         "machine": machine(),
         "torch": torch_state,
-        "command": shlex.join([Path(sys.executable).name, *_orig_arguments()]),
+        "command": shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
     }
 
 
@@ -62,11 +62,8 @@ def source_words(source: Mapping[str, Any]) -> str:
     return f"{(source['commit'] or 'unknown')[:10]}{' with uncommitted changes' if source['dirty'] else ''}"
 
 
-def _orig_arguments() -> list[str]:
-    return sys.orig_argv[1:]
-
-
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """Version of an installed package; None if it is not there."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -74,14 +71,18 @@ def _version(package: str) -> str | None:
 
 
 def _git(*arguments: str) -> str:
-    # Inside a hook these point at the repository that the hook belongs to.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = ["git", "-C", str(SOURCE), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        done = git_in(SOURCE, *arguments)
     except OSError:  # no git on this machine
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def git_in(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What git did in ``repository``, also when called from a hook of another one. Raises OSError: there is no git."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "-C", str(repository), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 def _vector_instructions() -> str | None:

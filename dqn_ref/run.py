@@ -121,55 +121,36 @@ def _train_measured(config: DQNConfig, groups: Sequence[Group], checkpoint_secon
     split, start = TimeSplit(), time.perf_counter() - groups[0].wall_seconds
     last_checkpoint, saved_frames = time.perf_counter(), -1
     for group in groups:
-        group.last_time, group.last_seconds = time.perf_counter(), dict(split.seconds)
+        group.last_time = time.perf_counter()
     halves = [(group.population, group.streams) for group in groups]
     for number, tick in train_in_turns(config, halves, split, groups[0].position):
         group = groups[number]
-        frames = tick.agent_step * config.frames_per_agent_step
-        for recorder in group.recorders:
-            recorder.frames_done = frames
-        group.played.add(tick)
-        for episode in group.in_play.follow(tick):
-            group.recorders[episode.stream // config.streams_per_member].end_episode(episode)
-        if not group.held_out and tick.agent_step >= config.replay_start_agent_steps:
-            group.held_out = True
-            with settled(group.device):
-                for recorder in group.recorders:
-                    recorder.hold_out(config.heldout_states)
-        due = frames // config.progress_frames > group.last_frames // config.progress_frames
+        due, frames = group.follow(tick), group.frames
         if due or frames == config.total_frames:
-            now = time.perf_counter()
-            speed = (frames - group.last_frames) / (now - group.last_time)
-            seconds = {part: value - group.last_seconds[part] for part, value in split.seconds.items()}
-            with settled(group.device):
-                for recorder in group.recorders:
-                    recorder.progress(tick, speed, seconds, now - start)
-            group.last_frames, group.last_seconds, group.last_time = frames, dict(split.seconds), time.perf_counter()
+            speed = group.write_progress(tick, split, time.perf_counter() - start)
             if group is groups[-1]:
                 report(_progress(frames, config, speed, [r for each in groups for r in each.recorders]))
         if tick.iteration_ended or frames == config.total_frames:
-            with settled(group.device):
-                for recorder in group.recorders:
-                    recorder.end_iteration()
-                pause = _evaluate_iteration(group) if frames < config.total_frames else 0.0
+            group.end_iteration()
+            pause = _evaluate_iteration(group) if frames < config.total_frames else 0.0
+            start += pause  # the clocks are of training
             for each in groups:
                 each.last_time += pause
         # The first group is ahead of the others: it chooses the step, so that all can go on from the same one.
         if due and number == 0 and time.perf_counter() - last_checkpoint >= checkpoint_seconds:
             last_checkpoint, saved_frames = time.perf_counter(), frames
         if due and frames == saved_frames:
-            with settled(group.device):
-                for recorder, played in zip(group.recorders, group.played.take(), strict=True):
-                    recorder.save_checkpoint(tick, time.perf_counter() - start, played)
+            group.save(tick, time.perf_counter() - start)
 
 
 def _evaluate_iteration(group: Group) -> float:
     """Evaluate the networks of those runs that want it after every iteration. Returns the seconds that it took."""
     start = time.perf_counter()
-    for run, recorder in zip(group.runs, group.recorders, strict=True):
-        if run.description.get("evaluates_iterations"):
-            found = _evaluated(recorder, "iteration", recorder.frames_done, group.config, group.device)
-            add_evaluation(run.folder, found)
+    with settled(group.device):
+        for run, recorder in zip(group.runs, group.recorders, strict=True):
+            if run.description.get("evaluates_iterations"):
+                found = _evaluated(recorder, "iteration", recorder.frames_done, group.config, group.device)
+                add_evaluation(run.folder, found)
     return time.perf_counter() - start
 
 

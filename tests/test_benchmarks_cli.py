@@ -54,6 +54,16 @@ def call(results, capsys):
     return run
 
 
+def test_the_machine_is_measured_on_the_device_that_auto_stands_for(results, monkeypatch):
+    """With CUDA one process trains all; measured as ``auto`` there would be one process a run, all on one GPU."""
+    asked = []
+    monkeypatch.setattr(suite_commands, "device_here", lambda name: {"auto": "cuda"}[name])
+    monkeypatch.setattr(suite_commands, "machine_share", lambda matrix, device: (6, 1))
+    monkeypatch.setattr(suite_commands, "measure", lambda *given: asked.append(given) or COSTS)
+    assert suite_commands.known_costs(MATRIX, MATRIX.cells(Store(results)), "auto") is COSTS
+    assert asked == [("cuda", 6, 1)]
+
+
 @pytest.fixture
 def runs(results):
     """Folder of the runs of atari3 with two seeds, all finished."""
@@ -281,7 +291,7 @@ def test_run_exits_with_1_if_a_run_failed(call, monkeypatch):
 
 
 def test_a_runner_that_finds_another_one_exits_with_2(call, results):
-    with Store(results).exclusive(MATRIX.group):
+    with Store.exclusive(Store(results).runs(MATRIX.group)):
         code, _, err = call("run", *ASKED, "--device", "cpu")
     assert code == 2
     assert re.search(r"Another runner.* works in", err)

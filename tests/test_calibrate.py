@@ -23,7 +23,7 @@ from benchmarks.gates.calibrate_aside import (
     single_games_table,
 )
 from benchmarks.gates.calibrate_command import GateCalibrate, gate_calibrate
-from benchmarks.gates.calibration import TABLES, broken_promises, clopper_pearson, pooled, share
+from benchmarks.gates.calibration import TABLES, broken_promises, pooled, share
 from benchmarks.gates.calibration_drawing import draw_calibration
 from benchmarks.gates.cases import Case, counts, learnt, stream, unlearnt
 from benchmarks.gates.simulation import MODELS, Noise, comparisons, dropped, weigh_all
@@ -208,12 +208,6 @@ def test_taking_a_share_of_negative_scores_would_fail_an_unchanged_agent_and_the
 
 
 # ---------------------------------------------------------------------- what is said of it
-
-
-@pytest.mark.parametrize(("hits", "count"), [(0, 50), (50, 50), (7, 50), (1, 2000)])
-def test_intervals_of_shares_are_scipys(hits, count):
-    expected = binomtest(hits, count).proportion_ci(0.95, "exact")
-    assert clopper_pearson(hits, count) == pytest.approx((expected.low, expected.high))
 
 
 def test_a_share_in_words_by_hand():

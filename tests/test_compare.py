@@ -143,6 +143,14 @@ def test_both_protocols_and_the_number_of_seeds_are_said():
     assert "One seed allows no interval." in lines
 
 
+def test_a_game_of_no_suite_that_was_asked_for_is_not_named_as_missing():
+    """The three of Atari-3 are all among the ten of Atari-10, too."""
+    games = suite_games("atari3")
+    three = published("dopamine-dqn-rmsprop-2018").only(games)
+    found = compare(three, published("dopamine-dqn-adam-mse-2021"), games=games)
+    assert not [note for note in notes(found) if "lacks" in note]
+
+
 def test_a_game_that_one_side_lacks_is_named():
     games = tuple(game for game in suite_games("atari10") if game != "phoenix")
     found = compare(published("dopamine-dqn-rmsprop-2018"), published("nnabla-rl-dqn"), games=games, frames=10 * M)

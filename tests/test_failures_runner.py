@@ -222,7 +222,7 @@ def test_a_run_in_the_folder_of_another_variant_stops_the_runner(store, pretende
 
 def test_a_second_runner_starts_nothing(store, pretended):
     matrix = matrix_of()
-    with store.exclusive("", store.failures(matrix.group)), pytest.raises(UserError, match="Another runner"):
+    with store.exclusive(store.failures(matrix.group)), pytest.raises(UserError, match="Another runner"):
         make(store, matrix)
     assert made(store, matrix) == []
 

@@ -576,6 +576,20 @@ def test_sessions_of_another_day_are_added_to_the_same_code_only(tmp_path, measu
     assert len(json.loads(path.read_text())["sessions"]) == 9
 
 
+def test_sessions_are_not_added_to_another_machines(tmp_path, measured, capsys):
+    """Without one of its own, a machine is shown the nearest one's; it must not grow it."""
+    call("speed-baseline", "--reason", "first", "--results", tmp_path)
+    (path,) = tmp_path.glob("speed/*/gate.json")
+    content = json.loads(path.read_text())
+    content["machine"]["cores"] += 62
+    (tmp_path / "speed" / "another").mkdir()
+    (tmp_path / "speed" / "another" / "gate.json").write_text(json.dumps(content))
+    path.unlink()
+    assert call("speed-baseline", "--reason", "more", "--add", "--sessions", "1", "--results", tmp_path) == 2
+    assert "is of another machine" in capsys.readouterr().err
+    assert len(list(tmp_path.glob("speed/*/*.json"))) == 1
+
+
 @pytest.mark.parametrize(
     ("words", "dirty", "message"),
     [(["--reason", " "], False, "--reason"), (["--reason", "x", "--sessions", "2"], False, "at least 3"),

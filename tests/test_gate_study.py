@@ -15,6 +15,7 @@ from benchmarks.gates import speed_study
 from benchmarks.gates.speed_samples import BENCHMARKS, Measurement, round_numbers
 from benchmarks.gates.speed_study import Rates, groups, pair_gates, report, resampled_pairs, resampled_ratios
 from benchmarks.gates.verdict import Verdict
+from dqn_ref.config import UserError
 from dqn_ref.provenance import machine
 
 
@@ -124,13 +125,13 @@ def test_resampled_sessions_find_a_slowdown():
 @pytest.fixture
 def measured(monkeypatch):
     """Stands in for the measurement; returns what it was told, and after how many rounds it is interrupted."""
-    told = {"sides": [], "interrupted_after": None}
+    told = {"sides": [], "interrupted_after": None, "by": KeyboardInterrupt}
 
     def measure(sides, plan, on_round):
         told["sides"].append(sides)
         for number, done in enumerate(study_rounds(plan.rounds, seed=len(told["sides"]))):
             if number == told["interrupted_after"]:
-                raise KeyboardInterrupt
+                raise told["by"]
             on_round(done, {"work": dict(WORK), "about": {"device": "cpu", "gpu": None}})
 
     monkeypatch.setattr(speed_study.revisions, "measure_in_turn", measure)
@@ -168,13 +169,16 @@ def test_only_the_candidate_is_slowed(tmp_path, measured):
     assert files[1] == {"candidate": "slowed_workloads.py", "baseline": "workloads.py"}
 
 
-def test_an_interrupted_session_keeps_its_rounds(tmp_path, measured, capsys):
-    measured["interrupted_after"] = 5
+@pytest.mark.parametrize("by", [KeyboardInterrupt, UserError("A process gave no answer for 300 s")])
+def test_an_interrupted_session_keeps_its_rounds(tmp_path, measured, capsys, by):
+    measured["interrupted_after"], measured["by"] = 5, by
     assert call(tmp_path, "--rounds", "12") == 0
     assert len(json.loads(stored_file(tmp_path).read_text())["sessions"][0]["rounds"]) == 5
-    assert "5 rounds are kept" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "5 rounds are kept" in said
+    assert ("gave no answer" in said) == (by is not KeyboardInterrupt)
     measured["interrupted_after"] = 0
-    assert call(tmp_path, "--rounds", "12") == 130
+    assert call(tmp_path, "--rounds", "12") == (130 if by is KeyboardInterrupt else 2)
     assert len(json.loads(stored_file(tmp_path).read_text())["sessions"]) == 1
 
 

@@ -16,7 +16,9 @@ from benchmarks.imports import cleanrl, dopamine, stable_baselines3
 from benchmarks.imports.declared import MEASURED, SETTINGS, Declared
 from benchmarks.imports.detect import read_scores
 from benchmarks.imports.naming import emulator, frames_per_step, named
+from benchmarks.scores import training_curves
 from dqn_ref.config import CI, NATURE, UserError
+from dqn_ref.records import RunRecord
 
 NAN = float("nan")
 HEADER = "game,seed,frames,score\n"
@@ -402,7 +404,9 @@ def test_training_curves_of_own_runs_are_those_of_whole_episodes(tmp_path):
     assert curves.frames.tolist() == list(range(1_600, 16_001, 1_600))
     expected = [3, 13 / 2, 13 / 2, 13 / 2, 13 / 2, 10, NAN, NAN, NAN, 6]
     assert curves.raw["breakout"][0].tolist() == pytest.approx(expected, nan_ok=True)
-    assert curves.measured == Measurement("training", CI.config.epsilon_end, 0.0, CI.config.max_episode_frames, False)
+    assert curves.measured == training_curves("", [RunRecord.read(tmp_path / "breakout-s0")]).measured
+    assert curves.measured.epsilon == CI.config.epsilon_end
+    assert curves.measured.max_frames == CI.config.max_episode_frames
     for path in (tmp_path / "breakout-s0", tmp_path / "breakout-s0" / "run.json"):
         assert np.array_equal(read_scores(path).raw["breakout"][0], curves.raw["breakout"][0], equal_nan=True)
 

@@ -39,7 +39,7 @@ def test_scores_are_means_over_iterations_beside_those_of_nnabla_at_the_same_fra
     ]
     assert "this DQN, the evaluations of assault-s1: 310.0 after 1M, 600.0 after 2M." in text
     assert "this DQN: protocol nature-v1 in float32, stopped at 2M frames." in text
-    assert "the smallest p that a permutation test could give here is 0.2." in text  # 2 of the 10 ways to choose 2 of 5
+    assert "columns could give is 0.2: so few seeds" in text  # 2 of the 10 ways to choose 2 of 5
     assert "cap of an episode: at most 108,000 frames an episode on one side, not known on the other" in text
 
 
@@ -65,7 +65,7 @@ def test_another_setting_stands_beside_the_papers_own_and_is_named_by_what_it_ch
     assert "| assault | 2M | 400.0 (1 seed, 400.0 to 400.0) | 455.0 (1 seed, 455.0 to 455.0) | 398.3 (3 seeds" in text
     assert "| breakout | 1M | 9.0 (1 seed, 9.0 to 9.0) | | " in text
     assert "this DQN, `initial_weights = he_normal`, the evaluations of assault-s5: 310.0 after 1M" in text
-    assert "the smallest p that a permutation test could give here is 0.5." in text  # 2 of the 4 ways to choose 1 of 4
+    assert "columns could give is 0.5: so few seeds" in text  # 2 of the 4 ways to choose 1 of 4
 
 
 def test_what_values_explain_is_the_median_of_the_500k_frames_before(tmp_path):

@@ -12,10 +12,12 @@ from scipy import stats
 
 from benchmarks.baselines import create
 from benchmarks.curves import Curves, Measurement
-from benchmarks.plots import Shown, aggregates, draw_all, draw_comparison, save_figure, stored_baseline
+from benchmarks.plots import aggregates, draw_all, draw_comparison, stored_baseline
 from benchmarks.plots.aggregates import intervals, profile
 from benchmarks.plots.curves import BAND_REPETITIONS, efficiency, learning_curves, mean_band
 from benchmarks.plots.games import game_bars, improvement
+from benchmarks.plots.shown import Shown
+from benchmarks.plots.style import save_figure
 from benchmarks.plots.words import revisions
 from benchmarks.reference import human_and_random, published_points
 from benchmarks.runner import Matrix

@@ -136,7 +136,7 @@ def test_what_the_readme_says_of_the_long_runs():
     assert "both scores at 2M frames are below all three published ones" in text
     runs = [RunRecord.read(path.parent) for path in (ROOT / "results" / "learning" / "nature-v1-2M").glob("*/run.json")]
     ours, theirs = run_curves("ours", runs, iterations=True)[0], published(learning.PUBLISHED)
-    scores, others = (learning.at(curves, "assault", 2_000_000) for curves in (ours, theirs))
+    scores, others = (curves.raw_at("assault", 2_000_000) for curves in (ours, theirs))
     assert (len(scores), len(others)) == (2, 3)
     assert max(scores) < min(others)
     assert "Both final networks score above random play" in text
@@ -145,7 +145,7 @@ def test_what_the_readme_says_of_the_long_runs():
     evaluations = {record.member.seed: iteration_scores(record) for record in runs}
     assert evaluations[0][1_000_000] < human_and_random()["assault"].random < evaluations[1][1_000_000]
     assert "without it the second evaluations are lower, too" in text
-    after_one = learning.at(theirs, "assault", 1_000_000)
+    after_one = theirs.raw_at("assault", 1_000_000)
     assert max(each[2_000_000] for each in evaluations.values()) < min(2 * others - after_one)
     assert "in the game in which nnabla-rl's published DQN is furthest above random play at 2M frames" in text
     assert furthest(theirs, 2_000_000) == "assault"
@@ -155,8 +155,7 @@ def furthest(curves, frames):
     """The game whose lowest seed is the most of the way from random play to a human above random play."""
     anchors = human_and_random()
     lead = {
-        game: (learning.at(curves, game, frames).min() - anchors[game].random)
-        / (anchors[game].human - anchors[game].random)
+        game: (curves.raw_at(game, frames).min() - anchors[game].random) / (anchors[game].human - anchors[game].random)
         for game in curves.games
         if anchors[game].human > anchors[game].random
     }

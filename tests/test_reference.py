@@ -5,7 +5,7 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from benchmarks.reference import Anchors, dqn_zoo_median, final_scores, human_and_random, nature_scores, subset
+from benchmarks.reference import Anchors, human_and_random, nature_scores, subset
 from benchmarks.sources import published
 from benchmarks.statistics import AGGREGATES
 from benchmarks.suites import SUITES, suite_games
@@ -116,10 +116,8 @@ def test_no_published_cell_is_there_twice():
 
 SHA256 = {
     "atari5_subsets_coefficients.csv": "45b8ab5c6723b550ce850b3c6c32ee23908bce3da6d2ce58793ee05fe73d695c",
-    "dqn_zoo_median_curve_from_svg.csv": "03a9eb017432961e3e3e6db4c404261bc7714e558fbc412f37fbcf141709cf2e",
     "human_random_57.csv": "084e856ba79cc88861e183bd8cfc7dedc2e756a55d07bd1a039b0abd8575912a",
     "nature_dqn_extended_data_table2.csv": "cc022d20f60c105a813fccc8584a673380e81c6dde5aa83c8bcfd77a99c24a28",
-    "published_atari10_final_scores.csv": "8b345902c79eaefda2b39a202c00551a6bc563a820076737575ada671170580d",
     "published_dqn_scores.csv": "6129e847edd002939c3ede4e0dbc719de784ba8ca5d7f8165434c3d20530786e",
 }
 
@@ -150,16 +148,6 @@ def test_the_papers_table():
     assert 100 * (breakout.dqn - breakout.random) / (breakout.human - breakout.random) == pytest.approx(1327.2, abs=0.1)
 
 
-def test_dqn_zoos_median_curve():
-    frames, scores = dqn_zoo_median()
-    assert (frames[0], frames[-1], len(frames)) == (0, 200_000_000, 201)
-    at = dict(zip(frames.tolist(), scores.tolist(), strict=True))
-    found = [round(100 * at[m * 1_000_000], 1) for m in (10, 20, 40, 100, 200)]
-    assert found == [3.0, 11.3, 33.8, 43.5, 42.7]
-    with pytest.raises(UserError, match="nobody"):
-        dqn_zoo_median("nobody")
-
-
 @pytest.mark.parametrize(("suite", "games"), [("atari1", 1), ("atari3", 3), ("atari5", 5), ("atari10", 10)])
 def test_a_subsets_coefficients_are_of_its_own_games(suite, games):
     found = subset(suite)
@@ -171,10 +159,3 @@ def test_a_subsets_coefficients_are_of_its_own_games(suite, games):
 
 def test_a_suite_that_is_no_subset_predicts_nothing():
     assert subset("atari57") is None
-
-
-def test_published_finals_of_the_ten_games():
-    finals = final_scores()
-    assert finals["Mnih 2015 Ext. Data Table 2"]["amidar"] == 739.5
-    assert "phoenix" not in finals["Mnih 2015 Ext. Data Table 2"]
-    assert set().union(*finals.values()) == set(GAMES)

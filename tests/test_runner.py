@@ -232,17 +232,44 @@ def test_an_interrupt_ends_running_jobs_waits_for_their_records_and_starts_no_mo
     assert tape(tmp_path) == [("start", "long"), ("told", "long")]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
-def test_jobs_are_told_to_end_also_when_the_runner_is_killed_outright(script, tmp_path):
-    job = script("job", UNTIL_TOLD)
-    runner = subprocess.Popen(
+def test_ctrl_c_in_a_terminal_tells_a_running_job_once(script, tmp_path):
+    """A terminal signals every process of its foreground group; a job told twice would break off what it records."""
+    both = """
+def told(number, _):
+    write(signal.Signals(number).name)
+    time.sleep(0.5)  # a record takes time to close
+    write('recorded')
+    sys.exit(130)
+signal.signal(signal.SIGINT, told)
+signal.signal(signal.SIGTERM, told)
+write('start')
+time.sleep(60)
+"""
+    job = script("job", both)
+    runner = runner_of(job, start_new_session=True)
+    wait_for(lambda: (tmp_path / "tape").exists() and tape(tmp_path) == [("start", "job")], 30)
+    os.killpg(runner.pid, signal.SIGINT)
+    assert runner.wait() != 0
+    assert [what for what, _ in tape(tmp_path)] == ["start", "SIGTERM", "recorded"]
+
+
+def runner_of(job, **options):
+    """A process that runs ``job`` alone."""
+    return subprocess.Popen(
         [sys.executable, "-c",
          "import sys; from benchmarks.engines.local import *; from dqn_ref.config import CI\n"
          "class Given(Job):\n    def command(self, device, threads): return sys.argv[1:]\n"
          f"job = Given(('pong',), (0,), 1, CI, Path({str(job.group)!r}), Path({str(job.log)!r}))\n"
          "run_jobs([job], at_once=1, threads=1, device='cpu', on_end=print)",
          *job.command("cpu", 1)],
+        stderr=subprocess.DEVNULL, **options,
     )  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
+def test_jobs_are_told_to_end_also_when_the_runner_is_killed_outright(script, tmp_path):
+    job = script("job", UNTIL_TOLD)
+    runner = runner_of(job)
     wait_for(lambda: (tmp_path / "tape").exists() and tape(tmp_path) == [("start", "job")], 30)
     runner.kill()
     runner.wait()
@@ -421,7 +448,7 @@ def test_a_foreign_record_stops_the_runner_before_it_starts_anything(store, matr
 
 
 def test_a_runner_that_finds_another_one_starts_nothing(store, matrix, pretended):
-    with store.exclusive(matrix.group), pytest.raises(UserError, match="Another runner"):
+    with store.exclusive(store.runs(matrix.group)), pytest.raises(UserError, match="Another runner"):
         run_matrix(matrix, store, "cpu", lambda line: None)
     assert made(store, matrix) == []
 

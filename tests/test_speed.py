@@ -72,7 +72,7 @@ def stored(measured=None, **changes):
     return {
         "schema": 1, "seconds": 60.0, "quick": False, "device": "cpu", "machine": {"cpu": "Abacus", "cores": 2},
         "torch": {"precision": "float32"}, "source": {"commit": "0123456789abcdef", "dirty": False},
-        "derived": result.derived(measured, "cpu"), "benchmarks": measured,
+        "benchmarks": measured,
     } | changes  # fmt: skip
 
 
@@ -389,7 +389,6 @@ def test_the_real_command_measures_stores_prints_and_draws(quick):
     cores = found["machine"]["cores"]
     assert list(found["benchmarks"]) == expected_names([1, 2], cores, suite=False)
     assert found["members"] == [1, 2]
-    assert found["derived"] == result.derived(found["benchmarks"], "cpu")  # it is read back as it was computed
     assert found["torch"]["threads"] >= 1
     assert found["versions"]["torch"] == torch.__version__
     assert found["source"].keys() == {"commit", "dirty"}
@@ -398,7 +397,8 @@ def test_the_real_command_measures_stores_prints_and_draws(quick):
         assert each["work"] > 0
         assert len(each["seconds"]) >= 3
         assert min(each["seconds"]) > 0
-    for parts in found["derived"]["population_step_split"].values():
+    for size in ("1", "2"):
+        parts = result.split_of(found["benchmarks"], size, "cpu")
         assert parts["rest"] >= 0
         assert np.isclose(sum(parts[name] for name in result.PARTS), parts["wall"])
     assert len(list(folder.glob("plots/speed-*/*.svg"))) == len(DRAWINGS)
@@ -421,7 +421,7 @@ def test_on_a_gpu_the_wait_for_the_device_is_no_host_overhead(tmp_path):
     _, found = measure_quickly(tmp_path, "cuda")
     assert found["machine"]["gpu"] == torch.cuda.get_device_name()
     for size in ("1", "2"):
-        parts = found["derived"]["population_step_split"][size]
+        parts = result.split_of(found["benchmarks"], size, "cuda")
         assert 0 < parts["host_overhead"] < parts["wall"] - parts["emulator"]
         measured = found["benchmarks"][f"training[{size}]"]
         assert measured["replay_bytes"] < measured["memory_bytes"] <= measured["reserved_bytes"]

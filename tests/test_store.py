@@ -267,49 +267,52 @@ def test_an_attempt_is_kept_though_an_earlier_one_was_taken_away(store, runs):
 
 
 def test_a_second_runner_is_refused_and_the_first_one_goes_on(store):
-    with store.exclusive("group"):
-        with pytest.raises(UserError, match=r"Another runner.* works in"), Store(store.root).exclusive("group"):
+    with store.exclusive(store.runs("group")):
+        with (
+            pytest.raises(UserError, match=r"Another runner.* works in"),
+            Store(store.root).exclusive(store.runs("group")),
+        ):
             pytest.fail("two runners at once")
-        with pytest.raises(UserError), store.exclusive("group"):  # the refusal released nothing
+        with pytest.raises(UserError), store.exclusive(store.runs("group")):  # the refusal released nothing
             pytest.fail("two runners at once")
 
 
 def test_every_runner_that_is_refused_is_told_which_process_works(store):
-    with store.exclusive("group"):
+    with store.exclusive(store.runs("group")):
         for _ in range(2):
-            with pytest.raises(UserError, match=rf"process {os.getpid()}\b"), store.exclusive("group"):
+            with pytest.raises(UserError, match=rf"process {os.getpid()}\b"), store.exclusive(store.runs("group")):
                 pytest.fail("two runners at once")
 
 
 def test_a_group_is_free_again_when_its_runner_is_done_or_died(store):
-    with store.exclusive("group"):
+    with store.exclusive(store.runs("group")):
         pass
-    with pytest.raises(KeyError), store.exclusive("group"):
+    with pytest.raises(KeyError), store.exclusive(store.runs("group")):
         raise KeyError
-    with store.exclusive("group"):
+    with store.exclusive(store.runs("group")):
         pass
 
 
 def test_runners_of_different_groups_do_not_meet(store):
-    with store.exclusive("one"), store.exclusive("other"):
+    with store.exclusive(store.runs("one")), store.exclusive(store.runs("other")):
         assert store.runs("one") != store.runs("other")
 
 
 def test_runners_exclude_one_another_across_processes(store):
     holder = (
         "import sys, pathlib; from benchmarks.store import Store\n"
-        "with Store(pathlib.Path(sys.argv[1])).exclusive('group'):\n"
+        "with Store.exclusive(Store(pathlib.Path(sys.argv[1])).runs('group')):\n"
         "    print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", holder, str(store.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout.readline() == b"held\n"
-        with pytest.raises(UserError, match="Another runner"), store.exclusive("group"):
+        with pytest.raises(UserError, match="Another runner"), store.exclusive(store.runs("group")):
             pytest.fail("two runners at once")
         process.kill()  # a killed runner holds nothing
         process.wait()
-        with store.exclusive("group"):
+        with store.exclusive(store.runs("group")):
             pass
 
 
@@ -317,7 +320,7 @@ def test_a_results_folder_that_cannot_be_made_is_a_users_mistake(tmp_path):
     (tmp_path / "results").write_text("a file")
     with (
         pytest.raises(UserError, match=r"cannot be written.*Choose another --results"),
-        Store(tmp_path / "results").exclusive("group"),
+        Store.exclusive(Store(tmp_path / "results").runs("group")),
     ):
         pytest.fail("there is no folder to hold")
 

@@ -126,6 +126,8 @@ def _start(job: Job, device: str, threads: int) -> tuple[subprocess.Popen[bytes]
             stderr=subprocess.STDOUT,
             env=environment,
             preexec_fn=end_with_parent,
+            # Ctrl-C is for this process alone, which then tells its own to end: told twice, they record nothing.
+            start_new_session=True,
         )
         return process, time.monotonic(), log_start
 

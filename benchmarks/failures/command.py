@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.console import console, say
-from benchmarks.costs import Costs, format_seconds, measure
+from benchmarks.console import console, say, say_drawn
+from benchmarks.costs import Costs, device_here, format_seconds, measure
 from benchmarks.failures.arguments import FailuresCommon, FailuresPlot, FailuresTable, WithFailuresDevice
 from benchmarks.failures.effects import LEVEL, deciding_reference_seeds
 from benchmarks.failures.matrix import FailureMatrix, Place, expand
@@ -48,12 +48,12 @@ def failures_plan(arguments: WithFailuresDevice) -> int:
 def failures_run(arguments: WithFailuresDevice) -> int:
     """Forecast and make; exit code 1 if any run failed."""
     matrix, store = arguments.matrix(), arguments.store()
-    with store.exclusive(matrix.group, store.failures(matrix.group)):
+    with store.exclusive(store.failures(matrix.group)):
         places = matrix.places(store)  # if another runner is at work, say so before measuring
     if any(place.cell.status != "finished" for place in places):
         _forecast(arguments, matrix, places)
         say("")
-    done = run_failures(matrix, store, _device(arguments.device), say)
+    done = run_failures(matrix, store, device_here(arguments.device), say)
     if not done:
         say("Not every run finished; the reasons are above. The same command tries again what is missing.")
     places = matrix.places(store)
@@ -65,7 +65,7 @@ def failures_run(arguments: WithFailuresDevice) -> int:
         say("")
         _print(found)
         files = draw_failures(found, store.plots(f"failures-{matrix.group}"))
-        say(f"Drawn in {files[0].parent}: {', '.join(path.name for path in files if path.suffix == '.png')} (and SVG)")
+        say_drawn(files)
     return 0 if done else 1
 
 
@@ -100,7 +100,7 @@ def failures_plot(arguments: FailuresPlot) -> int:
 
     store, found = Store(arguments.results), _found(arguments)
     files = draw_failures(found, arguments.out or store.plots(f"failures-{arguments.group}"))
-    say(f"Drawn in {files[0].parent}: {', '.join(path.name for path in files if path.suffix == '.png')} (and SVG)")
+    say_drawn(files)
     return 0
 
 
@@ -173,7 +173,7 @@ def _states(states: Sequence[str]) -> str:
 
 def _forecast(arguments: WithFailuresDevice, matrix: FailureMatrix, places: Sequence[Place]) -> None:
     """How many runs are missing and how long they take, before anything is made."""
-    device = _device(arguments.device)
+    device = device_here(arguments.device)
     at_once = side_by_side(matrix, device)
     missing = [place for place in places if place.cell.status != "finished"]
     frames = len(missing) * matrix.frames
@@ -224,11 +224,3 @@ def _measured(matrix: FailureMatrix, device: str, at_once: int) -> Costs:
 
 def _changes(matrix: FailureMatrix, values: dict[str, object]) -> str:
     return ", ".join(f"{field} {value}" for field, value in values.items()) or f"none ({CLAIMS['reference']})"
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        import torch  # slow to import, and only asked here
-
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return name

@@ -150,7 +150,7 @@ def effect(variant: Scores, reference: Scores) -> Effect:
     )
 
 
-def shift_interval(variant: Scores, reference: Scores, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
+def shift_interval(variant: Scores, reference: Scores) -> tuple[float, float] | None:
     """Interval of the shift between the two: all shifts that the permutation test does not reject.
 
     Exact if the variant moves every score by the same amount. A relabelling that swaps k runs is as low as what was
@@ -164,8 +164,8 @@ def shift_interval(variant: Scores, reference: Scores, confidence: float = CONFI
     limits = np.sort((variant.sum() - together[drawn.first[moved]].sum(axis=1)) / swapped[moved])
     unmoved = len(drawn.first) - len(limits) + (not drawn.exact)  # as seen whatever the shift
     total = len(drawn.first) + (not drawn.exact)
-    # Rejected while (unmoved + limits at or below the shift) / total <= (1 - confidence) / 2.
-    beyond = math.floor(total * (1 - confidence) / 2 + 1e-9) - unmoved
+    # Rejected while (unmoved + limits at or below the shift) / total <= (1 - CONFIDENCE) / 2.
+    beyond = math.floor(total * (1 - CONFIDENCE) / 2 + 1e-9) - unmoved
     if beyond < 0:
         return None
     return float(limits[beyond]), float(limits[len(limits) - 1 - beyond])

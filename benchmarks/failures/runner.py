@@ -35,7 +35,7 @@ def run_failures(matrix: FailureMatrix, store: Store, device: str, say: Callable
     Raises:
         UserError: another runner is at work, or a record in a run's place is broken or of another setting.
     """
-    with store.exclusive(matrix.group, store.failures(matrix.group)):
+    with store.exclusive(store.failures(matrix.group)):
         places = matrix.places(store)
         missing = _missing(places, store, say)
         if not missing:

@@ -160,9 +160,10 @@ def made_by(runs: Sequence[Run]) -> str:
     sources = dict.fromkeys(source_words(each["source"]) for each in origins)
     seconds = [run.record.seconds for run in runs]
     middle, least, most = (format_seconds(which(seconds)) for which in (median, min, max))
+    threads = " or ".join(str(count) for count in sorted({each["torch"]["threads"] for each in origins}))
     return (
         f"{len(runs)} runs, made by {'; '.join(machines)}, source {', '.join(sources)}; a run took {middle} (median; "
-        f"{least} to {most}) on one thread, with other work on the machine."
+        f"{least} to {most}) on {threads} thread(s), whatever else the machine did."
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.gates.calibrate_aside import INTERVAL, NAIVE
 from benchmarks.gates.score_rule import STATISTICS
 from benchmarks.markdown import table
+from benchmarks.shares import exact_interval
 from dqn_ref.config import format_frames
 from dqn_ref.provenance import source_words
 
@@ -20,19 +21,9 @@ POWER_DROP, POWER_SEEDS, POWER_FRAMES, POWER = 0.2, [5, 5], 10_000_000, 0.8
 _SURE = 1e-3  # a promise counts as broken when chance explains it no better
 
 
-def clopper_pearson(hits: int, count: int, level: float = 0.95) -> tuple[float, float]:
-    """Exact interval of a share (Clopper and Pearson 1934)."""
-    from scipy.stats import beta  # a second to import
-
-    tail = (1 - level) / 2
-    low = float(beta.ppf(tail, hits, count - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(1 - tail, hits + 1, count - hits)) if hits < count else 1.0
-    return low, high
-
-
 def share(hits: int, count: int, decimals: int = 0) -> str:
     """``hits`` of ``count`` in percent with the interval, e.g. ``94 [91, 96]``."""
-    low, high = clopper_pearson(hits, count)
+    low, high = exact_interval(hits, count)
     return f"{100 * hits / count:.{decimals}f} [{100 * low:.{decimals}f}, {100 * high:.{decimals}f}]"
 
 

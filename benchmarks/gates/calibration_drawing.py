@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.gates.calibration import POWER, clopper_pearson
+from benchmarks.gates.calibration import POWER
 from benchmarks.plots.style import GREY, look, panels, save_figure, styled
+from benchmarks.shares import exact_interval
 from dqn_ref.config import format_frames
 
 SEEDS = (3, 5, 10)  # a side
@@ -49,7 +50,7 @@ def _panel(axis: Axes, rows: list[Mapping[str, Any]], level: float) -> None:
         found = sorted((row for row in rows if row["seeds"] == [seeds, seeds]), key=lambda row: float(row["drop"]))
         x = np.array([100 * row["drop"] for row in found])
         y = np.array([100 * row["found"] / row["comparisons"] for row in found])
-        ends = 100 * np.array([clopper_pearson(row["found"], row["comparisons"]) for row in found]).T
+        ends = 100 * np.array([exact_interval(row["found"], row["comparisons"]) for row in found]).T
         axis.errorbar(
             x,
             y,

@@ -26,6 +26,7 @@ from typing import Any
 
 from benchmarks.engines.local import end_with_parent
 from dqn_ref.config import UserError
+from dqn_ref.provenance import git_in
 
 SERVING = Path(__file__).with_name("serving.py")
 PATIENCE_SECONDS = 300.0  # for one answer; a process that takes longer hangs
@@ -184,12 +185,8 @@ def _checked(sides: Sequence[Side], answers: Sequence[Any]) -> dict[str, Any]:
 
 def git(repository: Path, *arguments: str) -> str:
     """What git prints. Raises UserError: it failed."""
-    # Inside a hook these point at the repository that the hook belongs to.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(
-            ["git", "-C", str(repository), *arguments], capture_output=True, text=True, check=False, env=environment
-        )
+        done = git_in(repository, *arguments)
     except OSError:
         raise UserError("There is no git here, which --against needs.") from None
     if done.returncode:

@@ -27,6 +27,7 @@ from benchmarks.gates.speed_samples import (
     find_baseline,
     ratio_values,
     round_differences,
+    same_machine,
 )
 from benchmarks.gates.verdict import GateResult
 from benchmarks.speed.catalogue import GAME
@@ -265,6 +266,10 @@ def speed_baseline(arguments: SpeedBaseline) -> int:
     measured["reasons"] = [{"when": now(), "reason": arguments.reason}]
     if arguments.add:
         older = find_baseline(arguments.results / "speed", measured["machine"], None)
+        if not same_machine(older.content["machine"], measured["machine"]):
+            raise UserError(
+                f"{older.path} is of another machine; this one has no stored sessions to add to. Leave out --add."
+            )
         speed.check_same_way(older, Measurement("this measurement", measured))
         _check_same_code(older, source["commit"])
         measured["sessions"] = [*older.content["sessions"], *measured["sessions"]]

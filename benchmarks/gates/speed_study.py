@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gates import revisions, speed
-from benchmarks.gates.calibration import clopper_pearson
 from benchmarks.gates.revisions import Round, Side
 from benchmarks.gates.speed_command import ROUNDS_OF_A_SESSION, WORKLOADS, Measuring, content, saying
 from benchmarks.gates.speed_samples import (
@@ -43,6 +42,7 @@ from benchmarks.gates.speed_samples import (
 )
 from benchmarks.gates.verdict import Verdict
 from benchmarks.markdown import table
+from benchmarks.shares import exact_interval
 from benchmarks.store import Store
 from dqn_ref.config import UserError
 from dqn_ref.provenance import SOURCE, machine, machine_words, source_revision, source_words
@@ -120,10 +120,10 @@ def add_rounds(arguments: CalibrateSpeed, store: Store) -> Path:
 
     try:
         revisions.measure_in_turn(sides, told, keep)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, UserError) as stopped:
         if not rounds:
             raise
-        print(f"Interrupted; {len(rounds)} rounds are kept.", file=sys.stderr)
+        print(f"{stopped or 'Interrupted'}; {len(rounds)} rounds are kept.", file=sys.stderr)
     session |= {"seconds": round(time.perf_counter() - begin, 1), "rounds": rounds}
     measured = content("pairs", plan, said, [session])
     path = store.speed(measured["machine"]) / "aa.json"
@@ -153,7 +153,7 @@ class Rates:
 
     def interval(self, verdict: Verdict) -> tuple[float, float]:
         """Clopper and Pearson's 95 % interval of how often it says ``verdict``."""
-        return clopper_pearson(self.said.get(verdict, 0), self.gates)
+        return exact_interval(self.said.get(verdict, 0), self.gates)
 
 
 def groups(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -49,6 +49,7 @@ def _run(record: RunRecord) -> Run:
         sticky_action_probability=config.sticky_action_probability,
         max_frames=config.max_episode_frames,
         life_loss_ends_episode=False,  # raw_return is that of the whole game, whatever a life lost does to learning
+        best_network=False,
     )
     return Run(
         game=record.member.game,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -114,14 +113,11 @@ def game_row(matrix: Matrix, game: str, cells: Sequence[Cell], page: Path) -> Ga
 
 def published_score(source: str, game: str, frames: int) -> Published | None:
     """What a published DQN scored on ``game`` after exactly ``frames``; None if that is not known."""
-    curves = published(source)
-    place = np.flatnonzero(curves.frames == frames)
-    values = [float(seed[place[0]]) for seed in curves.raw.get(game, {}).values()] if len(place) else []
-    known = [value for value in values if math.isfinite(value)]
-    if not known:
+    known = published(source).raw_at(game, frames)
+    if not len(known):
         return None
-    sd = float(np.std(known, ddof=1)) if len(known) > 1 else None
-    return Published(source, len(known), float(np.mean(known)), sd)
+    sd = float(known.std(ddof=1)) if len(known) > 1 else None
+    return Published(source, len(known), float(known.mean()), sd)
 
 
 def _seed(cell: Cell, page: Path) -> Seed:

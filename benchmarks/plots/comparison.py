@@ -21,14 +21,12 @@ def draw_comparison(
     frames: int,
     games: Sequence[str],
     folder: Path,
-    notes: Sequence[str] = (),
     prefix: str = "",
 ) -> list[Path]:
     """Draw two sources beside each other into ``folder``; returns the files.
 
     Args:
         frames: budget that is compared; both have every run of ``games`` at it.
-        notes: lines for every caption, such as source revisions, or what keeps the two from being compared.
         prefix: of the files' names.
 
     Raises:
@@ -36,7 +34,7 @@ def draw_comparison(
     """
     one, other = rows = [shown_at(each, frames, games) for each in (first, second)]
     what = f"{count(len(games), 'game')} at {format_frames(frames)} frames."
-    caption = [" ".join([what, *published_note((first, second))]), *notes]
+    caption = [" ".join([what, *published_note((first, second))])]
     figures = {
         "intervals": intervals(rows, [*caption, *prediction_lines(rows, games)]),
         "profile": profile(rows, caption),

@@ -12,7 +12,7 @@ from benchmarks.curves import Curves, Measurement
 from benchmarks.plots.words import count
 from benchmarks.sources import ORIGINS, PUBLISHED, published
 from benchmarks.statistics import predicted_median, prediction_note
-from benchmarks.suites import SUITES
+from benchmarks.suites import suite_of
 from dqn_ref.config import format_frames
 
 
@@ -78,7 +78,7 @@ def published_at(frames: int, games: Sequence[str]) -> list[Curves]:
 
 def prediction_lines(rows: Sequence[Shown], games: Sequence[str]) -> list[str]:
     """The median over 57 games that each of ``rows`` predicts, with its error; empty if ``games`` predict none."""
-    suite = next((name for name, known in SUITES.items() if set(known) == set(games)), "")
+    suite = suite_of(games) or ""
     predicted = [(row.name, predicted_median(row.scores, games, suite)) for row in rows]
     found = [f"{name} {value:.3f}" for name, value in predicted if value is not None]
     return [f"Predicted median over 57 games: {', '.join(found)}. {prediction_note(suite)}"] if found else []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import itertools
 import json
 import os
@@ -24,7 +23,7 @@ from benchmarks.speed import result as results
 from benchmarks.speed.catalogue import BENCHES, GAME, SUITE, expected_names
 from benchmarks.store import Store
 from dqn_ref.config import UserError
-from dqn_ref.provenance import SOURCE, machine, source_revision
+from dqn_ref.provenance import SOURCE, machine, source_revision, version_of
 from dqn_ref.records import now
 
 if TYPE_CHECKING:
@@ -77,9 +76,8 @@ def measure(
         "suite": SUITE,
         "machine": where,
         "torch": torch_state,
-        "versions": {name: _version(name) for name in VERSIONS},
+        "versions": {name: version_of(name) for name in VERSIONS},
         "source": source,
-        "derived": results.derived(measured, device.type),
         "benchmarks": measured,
     }
 
@@ -114,13 +112,6 @@ def keep(raw: Path, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     paths = (folder / f"bench-speed-failed-{number}.json" for number in itertools.count())
     return Path(shutil.move(raw, next(path for path in paths if not path.exists()))).resolve()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def show(result: Mapping[str, Any]) -> None:

@@ -122,18 +122,6 @@ def member_bytes(training: Mapping[str, Any]) -> float:
     return float(training["memory_bytes"] - training["replay_bytes"]) / float(training["members"])
 
 
-def derived(measured: Measured, device: str) -> dict[str, Any]:
-    """What is computed from the samples and stored beside them, for gates and forecasts. Times in seconds."""
-    sizes = [name[9:-1] for name in measured if name.startswith("training[")]
-    return {
-        "ratios": ratios(measured),
-        "agent_step_seconds": {size: 4 * unit_seconds(measured, f"training[{size}]") for size in sizes},
-        "population_step_fit": step_fit(measured),
-        "population_step_split": {size: split_of(measured, size, device) for size in sizes},
-        "evaluation_agent_step_seconds": unit_seconds(measured, "evaluation"),
-    }
-
-
 def _limit(measured: Measured, device: str) -> list[str]:
     """How far an update is from what the processor can compute at best."""
     if not {"arithmetic", "update[1]"} <= set(measured):  # an older measurement

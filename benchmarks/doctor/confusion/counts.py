@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from benchmarks.doctor.confusion.runs import NOTHING, RIGHT, Looked
 from benchmarks.doctor.verdicts.causes import BY_ID
 from benchmarks.failures.variants import VARIANTS
+from benchmarks.shares import exact_interval
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,7 @@ class Rate:
     @property
     def interval(self) -> tuple[float, float] | None:
         """Clopper and Pearson's exact 95 % interval of the share; None of no run."""
-        if not self.runs:
-            return None
-        from scipy.stats import binomtest  # slow to import
-
-        low, high = binomtest(self.hits, self.runs).proportion_ci(confidence_level=0.95, method="exact")
-        return float(low), float(high)
+        return exact_interval(self.hits, self.runs) if self.runs else None
 
     def words(self) -> str:
         """``3 of 10 (30 %, 95 % interval 7 % to 65 %)``."""

@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from gymnasium.spaces import Box
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 Form = Literal["image", "vector"]
 Observation = NDArray[Any]
@@ -50,13 +50,6 @@ class ProbedAgent(Protocol):
 
     def learn(self) -> None:
         """Called once in each agent step: learn, copy to the target network, decay epsilon, if it is time to."""
-
-
-class LooksAtValues(Protocol):
-    """The optional part."""
-
-    def values(self, observation: Observation) -> ArrayLike:
-        """Q values of one observation, [A]."""
 
 
 class MakeAgent(Protocol):

@@ -60,7 +60,7 @@ CLEANRL = Names(
     "CleanRL",
     {
         RETURN: Named("charts/episodic_return"),
-        LENGTH: Named("charts/episodic_length", SKIP),
+        LENGTH: Named("charts/episodic_length"),  # counted below the wrapper that skips frames
         "epsilon": Named("charts/epsilon"),
         "loss": Named("losses/td_loss"),
         "q_mean": Named("losses/q_values"),
