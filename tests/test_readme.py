@@ -4,6 +4,7 @@ import configparser
 import json
 import re
 from importlib.metadata import version
+from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from benchmarks.scores import run_score
 from benchmarks.sources import published
 from benchmarks.store import Store
 from benchmarks.suites import SUITES
-from dqn_ref.config import NATURE, TRANSITION_BYTES
+from dqn_ref.config import NATURE, TRANSITION_BYTES, format_frames
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -89,6 +90,22 @@ def test_a_changed_figure_is_noticed_and_mended(tmp_path, monkeypatch):
 
 def test_bytes_a_transition_are_those_of_the_replay():
     assert f"{TRANSITION_BYTES:,} bytes a transition" in README.read_text()
+    frames = NATURE.config.replay_capacity * NATURE.config.frames_per_agent_step
+    replay = f"{NATURE.config.replay_capacity * TRANSITION_BYTES / 1e9:.1f} GB"
+    assert f"From {format_frames(frames)} frames on a run of the paper's protocol has {replay} of replay" in " ".join(
+        README.read_text().split()
+    )
+
+
+def test_seeds_that_the_score_gate_needs_at_least():
+    """So many ways to relabel a game's runs, two statistics: the gate fails below .01 (docs/gates.md)."""
+    text = (ROOT / "docs" / "gate-your-own.md").read_text()
+    assert "One seed of two games can decide nothing" in text
+    assert "with two games give three seeds a side or more, with ten games two" in text
+    least = {(games, seeds): 2 / comb(2 * seeds, seeds) ** games for games in (2, 10) for seeds in (1, 2, 3)}
+    assert least[2, 1] == 0.5
+    assert least[2, 3] < 0.01 < least[2, 2]
+    assert least[10, 2] < 0.01
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"tox -e ([\w-]+)", README.read_text()))))
