@@ -143,7 +143,8 @@ def notes(found: Comparison) -> list[str]:
     lines += [f"Warning, not measured alike: {difference}." for difference in found.differences]
     for side, other in ((found.first, found.second), (found.second, found.first)):
         if absent := [game for game in other.games if game not in side.games and game in _asked(found)]:
-            lines.append(f"{side.name} lacks {', '.join(absent)}: left out of every number here.")
+            games = ", ".join(absent) if len(absent) <= 10 else f"{len(absent)} games that {other.name} has"
+            lines.append(f"{side.name} lacks {games}: left out of every number here.")
     how = "all relabellings" if found.test.exact else f"{found.test.relabellings:,} relabellings"
     lines.append(f"p: two-sided permutation test of runs within games, {how}; below {LEVEL:g} counts as a difference.")
     few = min(len(scores) for scores in found.scores)

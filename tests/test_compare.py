@@ -158,6 +158,14 @@ def test_a_game_that_one_side_lacks_is_named():
     assert found.suite is None
 
 
+def test_of_many_games_that_one_side_lacks_the_number_is_said():
+    """nnabla-rl's curves have 49 games."""
+    one = published("dopamine-dqn-rmsprop-2018").only(["assault"])
+    found = compare(one, published("nnabla-rl-dqn"), frames=10 * M)
+    lacks = "dopamine-dqn-rmsprop-2018 lacks 48 games that nnabla-rl-dqn has: left out of every number here."
+    assert [note for note in notes(found) if "lacks" in note] == [lacks]
+
+
 def test_published_agents_at_10m_frames():
     """The published IQMs, and an order that five seeds a side show."""
     found = compare(
