@@ -45,7 +45,6 @@ from benchmarks.gates.speed_command import SpeedBaseline, SpeedGate, gate_speed,
 from benchmarks.gates.speed_study import CalibrateSpeed, calibrate_speed
 from benchmarks.store import Store
 from benchmarks.suite_commands import bench, make_report, plan, plot, run, scores, status
-from benchmarks.suites import suite_games
 from dqn_ref.__main__ import reader_left
 from dqn_ref.config import UserError
 
@@ -54,22 +53,24 @@ from dqn_ref.config import UserError
 
 def random_play(arguments: RandomPlay) -> int:
     """Play, print, store."""
-    from benchmarks.random_play import as_record, markdown, play_all
+    from benchmarks.random_play import POLICIES, as_record, games_named, markdown, play_all
 
     if arguments.episodes < 2 or arguments.processes < 1:
         raise UserError(
             f"Got {arguments.episodes} episodes in {arguments.processes} processes; expected at least 2 "
             "(an error needs two) in at least 1."
         )
-    played = []
-    for each in play_all(suite_games(arguments.suite), arguments.episodes, arguments.processes):
+    played, records = [], []
+    for each in play_all(games_named(arguments.games), arguments.episodes, arguments.processes):
         say(f"{each.game:18} {each.policy:12} {each.mean:10,.1f} +- {each.standard_error:,.1f}")
         played.append(each)
-    record = as_record(played, arguments.episodes)
+        if len(played) == len(POLICIES):
+            records.append(as_record(played, arguments.episodes))
+            if arguments.results:
+                say(f"Stored in {Store(arguments.results).store_random_play(each.game, records[-1])}")
+            played = []
     say("")
-    say(markdown(record))
-    if arguments.results:
-        say(f"Stored in {Store(arguments.results).store_random_play(arguments.suite, record)}")
+    say(markdown(records))
     return 0
 
 

@@ -171,10 +171,10 @@ class Compare:
 
 @dataclass(frozen=True)
 class RandomPlay:
-    """Play the games of a suite by chance and by untrained networks, and compare with the published random scores."""
+    """Play games by chance and by untrained networks, and compare with the published random scores."""
 
-    suite: tyro.conf.Positional[str] = "atari10"
-    """atari10, atari5, atari3 or atari57."""
+    games: tyro.conf.Positional[tuple[str, ...]] = ("atari10",)
+    """Games, or suites of them: atari10, atari5, atari3, atari57."""
     episodes: int = 30
     """Episodes of each policy on each game."""
     processes: int = field(default_factory=lambda: os.cpu_count() or 1)

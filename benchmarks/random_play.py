@@ -7,6 +7,7 @@ procedure"), while a DQN chooses every fourth: both are played.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +19,9 @@ import numpy as np
 
 from benchmarks.markdown import table
 from benchmarks.reference import human_and_random
-from dqn_ref.config import NATURE
+from benchmarks.store import Store
+from benchmarks.suites import SUITES, game_named
+from dqn_ref.config import NATURE, UserError
 from dqn_ref.provenance import machine, source_revision
 from dqn_ref.seeds import Member
 
@@ -100,8 +103,17 @@ def play_all(games: Sequence[str], episodes: int, processes: int) -> Iterator[Pl
         yield from pool.map(play, *zip(*jobs, strict=True))
 
 
+def games_named(names: Sequence[str]) -> tuple[str, ...]:
+    """The games of every suite, or game, among ``names``. Raises UserError: it is neither."""
+    try:
+        found = [game for name in names for game in (SUITES[name] if name in SUITES else (game_named(name),))]
+    except UserError as error:
+        raise UserError(f"{error} Suites are {', '.join(SUITES)}.") from None
+    return tuple(dict.fromkeys(found))
+
+
 def as_record(played: Sequence[Played], episodes: int) -> dict[str, Any]:
-    """What is stored."""
+    """What is stored of a game: every policy."""
     return {
         "schema": 1,
         "episodes": episodes,
@@ -111,10 +123,19 @@ def as_record(played: Sequence[Played], episodes: int) -> dict[str, Any]:
     }
 
 
-def markdown(record: dict[str, Any]) -> str:
-    """A stored record as a table, and what it shows."""
-    played = {(each["game"], each["policy"]): Played(**each) for each in record["played"]}
+def stored(store: Store) -> list[dict[str, Any]]:
+    """The records of all games, by name. Raises UserError: there is none."""
+    paths = sorted(path for path in store.random_play("*").parent.glob("*.json") if ".until-" not in path.name)
+    if not paths:
+        raise UserError(f"{store.root} holds no random play; run python -m benchmarks random-play --results results.")
+    return [json.loads(path.read_text()) for path in paths]
+
+
+def markdown(records: Sequence[dict[str, Any]]) -> str:
+    """Stored records as a table, and what they show."""
+    played = {(each["game"], each["policy"]): Played(**each) for record in records for each in record["played"]}
     games = list(dict.fromkeys(game for game, _ in played))
+    episodes = sorted({record["episodes"] for record in records})
     rows = []
     for game in games:
         cells = [f"{human_and_random()[game].random:,.1f}"]
@@ -127,8 +148,8 @@ def markdown(record: dict[str, Any]) -> str:
         table(("game", "published", *POLICIES.values()), rows),
         "Mean raw return ± its standard error; in brackets the distance from the published score in standard errors of "
         f"the difference, taking the published one for a mean of {PUBLISHED_EPISODES} episodes as spread as ours. "
-        f"{record['episodes']} episodes each; the untrained networks are {UNTRAINED_SEEDS}, and their error is the one "
-        "between networks.",
+        f"{' or '.join(map(str, episodes))} episodes each; the untrained networks are {UNTRAINED_SEEDS}, and their "
+        "error is the one between networks.",
         "",
     ]
     for policy, name in POLICIES.items():

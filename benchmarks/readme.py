@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import baselines, learning
+from benchmarks import baselines, learning, random_play
 from benchmarks.costs import format_seconds
 from benchmarks.doctor.confusion import finished, held_out, tables
 from benchmarks.doctor.confusion.drawing import draw_confusion
@@ -30,7 +30,6 @@ from benchmarks.gates.speed_study import markdown as speed_study
 from benchmarks.markdown import table
 from benchmarks.plots import draw_all, draw_comparison
 from benchmarks.protocols import protocols_table
-from benchmarks.random_play import markdown as random_play_markdown
 from benchmarks.report import markdown, score_report
 from benchmarks.runner import Matrix
 from benchmarks.scores import ScoreMatrix
@@ -207,13 +206,6 @@ def _mutants(store: Store) -> str:
     return mutants_table(json.loads(path.read_text()))
 
 
-def _random_play(store: Store) -> str:
-    path = store.random_play("atari10")
-    if not path.exists():
-        raise UserError(f"There is no {path}; run python -m benchmarks random-play --results {store.root}.")
-    return random_play_markdown(json.loads(path.read_text()))
-
-
 def _score_calibration(store: Store) -> dict[str, Any]:
     path = store.score_calibration
     if not path.exists():
@@ -234,7 +226,7 @@ PARTS: dict[str, Callable[[Store], str]] = {
     "protocols": lambda store: protocols_table(),
     "diagnosis-example": _diagnosis_example,
     "time": _time,
-    "random-play": _random_play,
+    "random-play": lambda store: random_play.markdown(random_play.stored(store)),
     "speed-gate": _speed_gate,
     "mutants": _mutants,
     "verdict-causes": lambda store: causes_markdown(),

@@ -9,7 +9,7 @@ results/
   baselines/NAME/                    records that gates compare with, without weights; NAME is SUITE-PROTOCOL-FRAMES
   baselines/NAME.candidate/          created and not yet promoted
   baselines/NAME.until-TIME/         was compared with until then
-  baselines/SUITE-random-play.json   scores of policies that have learnt nothing
+  random-play/GAME.json              scores of policies that have learnt nothing
   speed/MACHINE/                     how fast it is there: speed.json, and peers.json beside others; gate.json is what
                                      the speed gate compares with, aa.json how often it errs
   gates/score-calibration.json       how often the score gate is right, by simulation
@@ -212,13 +212,13 @@ class Store:
         """
         return self._replace(self.speed(result["machine"]) / f"{name}.json", result, keep=not grown)
 
-    def random_play(self, suite: str) -> Path:
-        """File of the scores of policies that have learnt nothing, on a suite's games."""
-        return self.root / "baselines" / f"{suite}-random-play.json"
+    def random_play(self, game: str) -> Path:
+        """File of the scores of policies that have learnt nothing."""
+        return self.root / "random-play" / f"{game}.json"
 
-    def store_random_play(self, suite: str, result: Mapping[str, Any]) -> Path:
+    def store_random_play(self, game: str, result: Mapping[str, Any]) -> Path:
         """Write scores of policies that have learnt nothing; older ones are kept beside them."""
-        return self._replace(self.random_play(suite), result)
+        return self._replace(self.random_play(game), result)
 
     # ------------------------------------------------------------------ gates
 

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.random_play import POLICIES, Played, as_record, markdown, play
+from benchmarks.random_play import POLICIES, Played, as_record, games_named, markdown, play, stored
 from benchmarks.reference import human_and_random
 from benchmarks.store import Store
 from benchmarks.suites import SUITES
+from dqn_ref.config import UserError
 from dqn_ref.evaluate import EvaluationEpisode
 
 RANDOM = human_and_random()["qbert"].random
@@ -59,21 +60,36 @@ def test_the_table_names_the_games_that_disagree():
         Played("qbert", "random-10hz", far, 4_000),
         Played("qbert", "untrained", near, 5_000),
     ]
-    text = markdown(json.loads(json.dumps(as_record(played, 3))))
+    text = markdown([json.loads(json.dumps(as_record(played, 3)))])
     assert "random, every 4th frame: 1 of 1 games within 3 standard errors. Longest episode: 3,000 frames." in text
     assert "random, every 6th frame: 0 of 1 games within 3 standard errors; outside: qbert (+" in text
     assert f"| qbert | {RANDOM:,.1f} | {int(RANDOM)}.0 ± 28.9 " in text
 
 
-def test_a_real_game_is_played_stored_and_printed(tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(SUITES, "atari3", ("qbert",))
-    assert main(["random-play", "atari3", "--episodes", "2", "--processes", "1", "--results", str(tmp_path)]) == 0
-    stored = json.loads(Store(tmp_path).random_play("atari3").read_text())
-    assert [each["policy"] for each in stored["played"]] == list(POLICIES)
-    assert all(np.isfinite(each["returns"]).all() for each in stored["played"])
+def test_a_real_game_is_played_stored_and_printed(tmp_path, capsys):
+    assert main(["random-play", "Q*bert", "--episodes", "2", "--processes", "1", "--results", str(tmp_path)]) == 0
+    (record,) = stored(Store(tmp_path))
+    assert [(each["game"], each["policy"]) for each in record["played"]] == [("qbert", policy) for policy in POLICIES]
+    assert all(np.isfinite(each["returns"]).all() for each in record["played"])
     output = capsys.readouterr().out
     assert "| qbert |" in output
-    assert "Stored in" in output
+    assert f"Stored in {tmp_path / 'random-play' / 'qbert.json'}" in output
+
+
+def test_games_are_asked_for_by_suite_and_by_name_and_played_once():
+    assert games_named(["atari3", "Phoenix", "ms_pacman"]) == (*SUITES["atari3"], "ms_pacman")
+    with pytest.raises(UserError, match=r"'atari4' is none of the 57 Atari games.* Suites are atari10,"):
+        games_named(["atari4"])
+
+
+def test_what_is_stored_is_read_by_name_and_what_was_replaced_is_not(tmp_path):
+    store = Store(tmp_path)
+    with pytest.raises(UserError, match="holds no random play"):
+        stored(store)
+    for game, returns in (("qbert", [1, 2]), ("pong", [3, 4]), ("qbert", [5, 6])):
+        store.store_random_play(game, as_record([Played(game, "random", [returns], 9)], 2))
+    assert [record["played"][0]["returns"] for record in stored(store)] == [[[3, 4]], [[5, 6]]]
+    assert len(list((tmp_path / "random-play").iterdir())) == 3
 
 
 def test_one_episode_has_no_error_and_is_refused(capsys):
