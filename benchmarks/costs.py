@@ -124,12 +124,12 @@ def measure(device: str, at_once: int, threads: int, options: Mapping[str, str] 
 
 
 def device_here(name: str) -> str:
-    """``cpu`` or ``cuda``: ``auto`` is what an agent would take."""
-    if name == "auto":
-        import torch  # slow to import, and only asked here
+    """``cpu`` or ``cuda``: ``auto`` is what an agent would take. Raises UserError: CUDA asked for and not there."""
+    if name == "cpu":
+        return name
+    from dqn_ref.device import select_device  # slow to import
 
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return name
+    return select_device(name).type
 
 
 def runs_at_once(config: DQNConfig, num_jobs: int, device: str) -> int:

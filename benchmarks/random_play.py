@@ -131,6 +131,13 @@ def stored(store: Store) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in paths]
 
 
+def chance(store: Store, game: str) -> Played | None:
+    """Random play of ``game`` with a DQN's frame skip, if any is stored."""
+    path = store.random_play(game)
+    played = [Played(**each) for each in json.loads(path.read_text())["played"]] if path.exists() else []
+    return next((each for each in played if each.policy == "random"), None)
+
+
 def markdown(records: Sequence[dict[str, Any]]) -> str:
     """Stored records as a table, and what they show."""
     played = {(each["game"], each["policy"]): Played(**each) for record in records for each in record["played"]}

@@ -1,4 +1,4 @@
-"""The only door to results/: nothing is overwritten, nothing is deleted, everything is checked.
+"""The only door to results/: what was measured is never overwritten or lost, and everything is checked.
 
 results/
   runs/PROTOCOL-FRAMES/GAME-sSEED/   records of this machine's runs (not in version control)
@@ -13,7 +13,8 @@ results/
   speed/MACHINE/                     how fast it is there: speed.json, and peers.json beside others; gate.json is what
                                      the speed gate compares with, aa.json how often it errs
   gates/score-calibration.json       how often the score gate is right, by simulation
-  plots/PROTOCOL-FRAMES/             drawings of runs/ (not in version control)
+  gates/mutants.json                 which tests notice a broken agent
+  plots/SUITE-PROTOCOL-FRAMES/       drawings of runs/ (not in version control)
   plots/speed-MACHINE/               drawings of speed/ (not in version control)
   doctor/probes.json                 faults x probes, on vectors; probes-image.json on images
   report/NAME.html                   a page of a suite's runs, or of a baseline (not in version control)
@@ -35,6 +36,7 @@ from typing import Any
 from benchmarks import seals
 from dqn_ref.config import UserError, format_frames
 from dqn_ref.records import RunRecord, now, write_json
+from dqn_ref.run_writer import check_writable
 from dqn_ref.seeds import Member
 
 BASELINE_FILES = ("run.json", "episodes.csv", "progress.csv", "evaluation.json")
@@ -70,6 +72,10 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    def check_writable(self) -> None:
+        """Raise UserError if nothing can be stored: better before a measurement than after it."""
+        check_writable(self.root, "--results")
 
     def runs(self, group: str) -> Path:
         """Folder of this machine's runs of a group."""

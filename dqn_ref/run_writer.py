@@ -27,9 +27,16 @@ def _check_new_folder(folder: Path) -> None:
         raise UserError(f"{folder} is a file; --out needs a folder.")
     if folder.is_dir() and any(folder.iterdir()):
         raise UserError(f"{folder} holds other files. Choose a new or empty folder for --out.")
+    check_writable(folder, "--out")
+
+
+def check_writable(folder: Path, option: str) -> None:
+    """Raise UserError unless ``folder``, given by ``option``, can be made or written in; touches nothing."""
     nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise UserError(f"{folder} cannot be written: no permission in {nearest}. Choose another --out.")
+    if not nearest.is_dir():
+        raise UserError(f"{folder} cannot be written: {nearest} is a file. Choose another {option}.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UserError(f"{folder} cannot be written: no permission in {nearest}. Choose another {option}.")
 
 
 def make_folder(folder: Path) -> None:

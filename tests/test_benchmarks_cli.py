@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from fake_runs import COMMIT, edit_json, evaluation, resample_little, stand_in, write_matrix, write_run
 
 import benchmarks.__main__ as cli
@@ -62,6 +63,14 @@ def test_the_machine_is_measured_on_the_device_that_auto_stands_for(results, mon
     monkeypatch.setattr(suite_commands, "measure", lambda *given: asked.append(given) or COSTS)
     assert suite_commands.known_costs(MATRIX, MATRIX.cells(Store(results)), "auto") is COSTS
     assert asked == [("cuda", 6, 1)]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device")
+@pytest.mark.parametrize("command", [["run", "atari3"], ["plan", "atari3"], ["failures", "plan"]], ids=" ".join)
+def test_cuda_that_is_not_there_is_a_message(call, command):
+    code, _, said = call(*command, "--device", "cuda")
+    assert code == 2
+    assert "PyTorch finds no CUDA device. Use --device cpu or auto." in re.sub(r"\s+", " ", said)
 
 
 @pytest.fixture

@@ -115,6 +115,19 @@ def test_a_game_that_no_bar_was_set_on_has_rates_of_its_own():
     assert said[name].startswith("a fault named in 1 of 4 (25 %")
     assert "the right cause first in 1 of 4 (25 %" in said[name]
     assert "the right cause first in 1 of 5 (20 %" in said["Verdicts"]
+    assert "The same faults on ms_pacman: 0 of 1 (0 %" in said[name]  # slow-epsilon there is another, and tuned
+
+
+def test_what_others_choose_is_healthy():
+    chosen = [run("he-weights", 0), run("glorot-weights", 0, "no-target-lag")]
+    found = rates([*LOOKED, *chosen])
+    assert found.healthy_fault == Rate(2, 6)
+    assert (found.right_first, found.unknown_fault) == (rates(LOOKED).right_first, rates(LOOKED).unknown_fault)
+    assert [first_right(each) for each in chosen] == [True, False]
+    assert (
+        "of the healthy runs (reference, he-weights, glorot-weights)"
+        in dict(tables.sentences(LOOKED + chosen))["False alarms"]
+    )
 
 
 @pytest.mark.parametrize(("hits", "runs"), [(0, 5), (5, 5), (2, 7)])
@@ -357,6 +370,8 @@ def test_the_command_prints_and_writes_what_the_records_say(three, tmp_path, cap
     assert files["markdown"].read_text() == tables.markdown(look(three))
     assert json.loads(files["json"].read_text())["matrix"]["columns"] == ["no-target-lag", "nothing"]
     assert (tmp_path / "plots" / "confusion.svg").exists()
+    (tmp_path / "taken").touch()
+    assert cli.main(["confusion", "--results", str(three.root), "--plots", str(tmp_path / "taken")]) == 2
     assert "no-target-lag" in capsys.readouterr().out
 
 

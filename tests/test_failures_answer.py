@@ -9,6 +9,7 @@ from fake_runs import write_run
 
 from benchmarks.failures import answer
 from benchmarks.failures.variants import VARIANTS
+from benchmarks.random_play import Played, as_record
 from benchmarks.store import Store
 from dqn_ref.config import CI, NATURE
 
@@ -55,18 +56,34 @@ def test_what_the_reference_has_above_random_play_is_shared_out_by_hand(measured
     text, other = answer.state_of_learning(measured).split("\n\n")
     assert "Random play scores 11.5 (published), the reference 1,080 (5 seeds, 700 to 1,500)" in text
     assert "So " not in other
-    assert "30.0 (3 seeds, 20.0 to 40.0): the reference is above both. So 2% of what" in text  # 18.5 of 1,068.5
+    assert "30.0 (3 seeds, 20.0 to 40.0): the reference is above both (it is 660 to 1,480 above its" in text
+    assert "So 2% (1% to 3%) of what it has" in text  # 18.5 of 1,068.5
     assert "Held still, the reference's last networks score 1,076." in text
     assert "first states at 3.0, and what followed was worth 12.0; values explain 25% of the variance" in text
     assert "(no run): the reference is not shown to be above both." in other
-    assert "values explain none of the variance" in other
+    assert "not measured is what values explain of the variance" in other
 
 
 def test_the_control_stands_beside_the_reference_in_a_table(measured):
     assert rows_of(answer.beside_the_control(measured))[2:] == [
-        ["road_runner", "16k", "11.5", "30.0 (3 seeds, 20.0 to 40.0)", "1,080 (5 seeds, 700 to 1,500)", "2%"],
-        ["pong", "16k", "-20.7", "(no run)", "0.0 (2 seeds, 0.0 to 0.0)", ""],
+        [
+            "road_runner",
+            "16k",
+            "11.5 (published)",
+            "30.0 (3 seeds, 20.0 to 40.0)",
+            "1,080 (5 seeds, 700 to 1,500)",
+            "2% (1% to 3%)",
+        ],
+        ["pong", "16k", "-20.7 (published)", "(no run)", "0.0 (2 seeds, 0.0 to 0.0)", ""],
     ]
+
+
+def test_random_play_with_the_agents_frame_skip_is_the_zero_where_it_is_stored(measured):
+    measured.store_random_play("road_runner", as_record([Played("road_runner", "random", [[20, 22]], 9)], 2))
+    text = answer.state_of_learning(measured)
+    assert "Random play scores 21.0 at the agent's frame skip, 11.5 (published), the reference" in text
+    assert "So 1% (0% to 2%) of what it has above random play" in text  # 9 of 1,059
+    assert answer.beside_the_control(measured).count("21.0 at the agent's frame skip, 11.5 (published)") == 1
 
 
 def test_each_row_of_claims_has_its_score_its_evaluation_and_what_was_seen_inside(measured):
@@ -101,7 +118,7 @@ def test_what_nobody_has_run_is_named(measured):
     assert "no-target-network" not in answer.untried(measured)
 
 
-@pytest.mark.parametrize(("ratio", "words"), [(0.26, "74%"), (1.0, "0%"), (8.0, "0%"), (math.nan, "none")])
+@pytest.mark.parametrize(("ratio", "words"), [(0.26, "74%"), (1.0, "0%"), (8.0, "0%"), (math.nan, "not measured")])
 def test_values_explain_what_is_left_of_the_error(ratio, words):
     assert answer.explained(ratio) == words
 

@@ -133,13 +133,6 @@ def test_both_tests_must_be_decidable():
     assert many.lowest_control_p == many.control_p == 1 / 10_000  # drawn: as seen, beside 9,999
 
 
-def test_the_score_of_not_having_learnt_is_the_higher_of_random_and_control():
-    reference = np.full(6, 1_000.0)
-    assert learnt("road_runner", reference, np.array([400.0, 600.0])).unlearnt == 500.0
-    assert learnt("road_runner", reference, np.zeros(3)).unlearnt == human_and_random()["road_runner"].random
-    assert learnt("road_runner", reference, np.zeros(0)).unlearnt == human_and_random()["road_runner"].random
-
-
 # ---------------------------------------------------------------------- verdicts
 
 THREE = np.full(3, -15.0)
@@ -179,7 +172,6 @@ def test_a_table_is_judged_as_a_whole():
     both = judge([(low, bears), (alike, bears)])
     assert [each.verdict for each in both] == [Verdict.CONFIRMED, Verdict.NOT_SHOWN]
     assert both[0].adjusted_lower == pytest.approx(2 / 56)
-    assert both[0].share == pytest.approx((1 - 120) / (120 - 20))
     assert [each.verdict for each in judge([(low, bears), (high, bears)])] == [Verdict.CONFIRMED, Verdict.OPPOSITE]
     # Three comparisons of 3 against 5: 3 / 56 is above the level, so that no scores could have decided.
     three = judge([(low, bears), (alike, bears), (alike, bears)])
@@ -191,7 +183,8 @@ def test_a_table_is_judged_as_a_whole():
     assert two[0].adjusted_lower == pytest.approx(2 / 56)
     nothing = Learnt("road_runner", 11.5, 500.0, reference, 1.0, control, 1 / 56)
     assert [each.verdict for each in judge([(low, nothing)])] == [Verdict.NOT_LEARNT]
-    assert judge([(low, nothing)])[0].share is None
+    assert bears.lead.difference == 100
+    assert Learnt("road_runner", 11.5, 50.0, reference, 1 / 32, np.array([]), np.nan).lead is None
     assert judge([]) == []
 
 

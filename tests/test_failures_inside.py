@@ -164,7 +164,7 @@ def test_so_few_runs_that_no_count_could_show_anything_have_a_p_of_1(store):
     put(store, "reference", 3, 1.0)
     put(store, "no-target-network", 3, 500.0)
     rows = inside_table.inside_rows(find(store, GROUP))
-    assert rows[-1][-1] == "3 of 3 v 0 of 3, p 1.000"  # 1 / C(6, 3) is .05, and not below it
+    assert rows[-1][-1] == "3 of 3 v 0 of 3, too few seeds"  # 1 / C(6, 3) is .05, and not below it
 
 
 @pytest.mark.parametrize(

@@ -63,12 +63,13 @@ def test_the_rows_worked_by_hand(two):
         ("C8", "lr-x10", "road_runner", "3 v 5", "1,080", "1,017", "-63.3 (-700 to +600)", "0.411", "not shown here"),
     ]  # fmt: skip
     assert table.learnt_rows(found) == [
-        ("road_runner", "5 v 3", "11.5", "168", "1,080", "0.031", "30.0", "0.018", "yes", "0.00%")
+        ("road_runner", "5 v 3", "11.5", "168", "1,080", "0.031", "30.0", "+1,050 (+660 to +1,480)", "0.018", "yes",
+         "0.00%")
     ]  # fmt: skip
     first = table.view_rows(found)[0]
-    # -1,030 of 1,080 less 30; 1/56 and twice it; evaluations are 4 less than the scores
-    assert first[2:6] == ("-98%", "0.018", "0.036", "0.018")
-    assert first[7:] == ("1,076", "46.0")
+    # 1/56 and twice it; evaluations are 4 less than the scores
+    assert first[2:5] == ("0.018", "0.036", "0.018")
+    assert first[6:] == ("1,076", "46.0")
 
 
 def test_markdown_and_json_are_equal_bytes_for_equal_records_and_name_every_verdict(two):
@@ -89,8 +90,8 @@ def test_a_reference_that_had_not_learnt_bears_no_verdict(store):
     put(store, "gamma-0.5", (0.0, 0.0, 0.0))
     (row,) = find(store, GROUP).rows
     assert row.judged.verdict is Verdict.NOT_LEARNT
-    assert table.view_rows(find(store, GROUP))[0][2] == "none"  # a share of nothing learnt
-    assert table.learnt_rows(find(store, GROUP))[0][5:9] == ("0.969", "2.0", "0.018", "no: not above random")
+    assert table.learnt_rows(find(store, GROUP))[0][5:7] == ("0.969", "2.0")
+    assert table.learnt_rows(find(store, GROUP))[0][8:10] == ("0.018", "no: not above random")
 
 
 def test_a_reference_above_random_and_not_above_its_control_bears_no_verdict(store):
@@ -104,13 +105,13 @@ def test_a_reference_above_random_and_not_above_its_control_bears_no_verdict(sto
     everyone, seen = [*REFERENCE, 800.0, 1_000.0, 1_300.0], 3_100.0
     as_low = sum(sum(chosen) <= seen for chosen in itertools.combinations(everyone, 3)) / 56
     (row,) = table.learnt_rows(found)
-    assert row[5:9] == ("0.031", "1,033", f"{as_low:.3f}", "no: not above its control")
+    assert (*row[5:7], *row[8:10]) == ("0.031", "1,033", f"{as_low:.3f}", "no: not above its control")
 
 
 def test_a_reference_above_neither_says_both(store):
     put(store, "reference", (0.0,) * 5)
     put(store, "constant-reward", (0.0,) * 3)
-    assert table.learnt_rows(find(store, GROUP))[0][8] == "no: not above random nor its control"
+    assert table.learnt_rows(find(store, GROUP))[0][9] == "no: not above random nor its control"
 
 
 def test_without_a_control_there_is_no_conclusion(store):
@@ -118,7 +119,7 @@ def test_without_a_control_there_is_no_conclusion(store):
     put(store, "gamma-0.5", (0.0, 0.0, 0.0))
     found = find(store, GROUP)
     assert found.rows[0].judged.verdict is Verdict.NO_CONTROL
-    assert table.learnt_rows(found)[0][5:9] == ("0.031", "none", "none", "no control")
+    assert table.learnt_rows(found)[0][5:10] == ("0.031", "none", "none", "none", "no control")
     assert table.as_json(found)["games"][0]["p_control"] is None
     json.dumps(table.as_json(found), allow_nan=False)
     assert "no control: no conclusion" in table.markdown(found)

@@ -576,6 +576,24 @@ def test_sessions_of_another_day_are_added_to_the_same_code_only(tmp_path, measu
     assert len(json.loads(path.read_text())["sessions"]) == 9
 
 
+def test_what_would_be_refused_is_refused_before_minutes_of_measuring(tmp_path, measured, monkeypatch, capsys):
+    call("speed-baseline", "--reason", "first", "--results", tmp_path)
+    monkeypatch.setattr(speed_command.revisions, "measure_in_turn", None)  # it would break off
+    monkeypatch.setattr(speed_command.revisions, "git", lambda *_: "dqn_ref/train.py")
+    assert call("speed-baseline", "--reason", "x", "--add", "--sessions", "1", "--results", tmp_path) == 2
+    (tmp_path / "taken").touch()
+    assert call("speed-baseline", "--reason", "x", "--results", tmp_path / "taken") == 2
+    assert "taken is a file" in capsys.readouterr().err
+    assert call("speed", "--results", tmp_path, "--keep-samples", tmp_path / "nowhere" / "s.json") == 3
+    assert "There is no folder" in capsys.readouterr().out
+
+
+def test_samples_are_kept_though_they_cannot_be_judged(tmp_path, measured, monkeypatch, capsys):
+    call("speed-baseline", "--reason", "first", "--results", tmp_path)
+    assert call("speed", "--results", tmp_path, "--threads", "7", "--keep-samples", tmp_path / "s.json") == 3
+    assert len(json.loads((tmp_path / "s.json").read_text())["sessions"]) == 1
+
+
 def test_sessions_are_not_added_to_another_machines(tmp_path, measured, capsys):
     """Without one of its own, a machine is shown the nearest one's; it must not grow it."""
     call("speed-baseline", "--reason", "first", "--results", tmp_path)

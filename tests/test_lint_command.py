@@ -346,6 +346,10 @@ def test_a_reward_of_any_size_is_a_number(reward):
     assert found.setup.rewards_from_game is False
 
 
+def test_no_constant_reward_means_the_games_own():
+    assert translate(Path("c.json"), None, {"constant_reward": None}, "ours").setup.rewards_from_game is True
+
+
 @pytest.mark.parametrize("reward", [float("nan"), float("inf"), True, "x"])
 def test_what_is_no_number_is_no_reward(reward):
     with pytest.raises(UserError, match="constant_reward must be a number"):

@@ -184,6 +184,7 @@ def test_a_place_that_cannot_be_written_is_one_message(call, store, tmp_path, pl
         (["atari3"], "There is nothing to report"),
         (["--baseline", "atari3-ci-v1-99k"], "known are: atari3-ci-v1-16k"),
         (["--baseline", "../runs/ci-v1-16k"], "No baseline is called"),
+        (["--baseline", "atari3-ci-v1-16k", "--seeds", "0"], "--seeds must be 1 or above, got 0"),
         (["--baseline", "atari3-ci-v1-16k", "--frames", "24k"], "a baseline of frames 16k, got 24k"),
         (["atari5", "--baseline", "atari3-ci-v1-16k"], "a baseline of suite atari3, got atari5"),
         (["--baseline", "atari3-ci-v1-16k", "--protocol", "nature"], "a baseline of protocol ci, got nature"),

@@ -197,6 +197,22 @@ def test_what_cannot_be_measured_or_stored_is_refused(monkeypatch, words):
     assert refused.value.code == 2
 
 
+def test_what_cannot_be_stored_is_told_before_the_measurement(monkeypatch, tmp_path, capsys):
+    (tmp_path / "taken").touch()
+    monkeypatch.setattr(peers, "compare", None)
+    assert call(monkeypatch, "--results", str(tmp_path / "taken")) == 2
+    assert "taken is a file. Choose another --results" in capsys.readouterr().err
+
+
+def test_interrupted_it_says_that_nothing_is_stored(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(peers, "compare", interrupted)
+    assert call(monkeypatch) == 130
+    assert "Nothing was stored" in capsys.readouterr().err
+
+
 def test_peers_alone_can_be_measured(installed):
     assert compare(chosen([PFRL]), 1, SETTINGS, taped([]))["ratios"] == {}
     assert "| pfrl | 20.0 |" in markdown(compare(chosen([PFRL]), 1, SETTINGS, taped([])))

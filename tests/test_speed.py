@@ -358,7 +358,9 @@ def test_a_stored_measurement_is_shown_and_drawn_again(capsys, tmp_path):
     path = Store(tmp_path).store_speed("speed", stored())
     before = path.read_bytes()
     assert cli.main(["--show", str(path), "--results", str(tmp_path)]) == 0
-    assert "training_over_playing" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "training_over_playing" in said
+    assert "Stored" not in said
     assert path.read_bytes() == before
     assert len(list((tmp_path / "plots" / "speed-abacus-2-cores").iterdir())) == 2 * len(DRAWINGS)
     path.write_text(json.dumps(stored() | {"schema": 2}))

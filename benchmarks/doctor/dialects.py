@@ -93,7 +93,7 @@ def _detected(path: Path, given: Mapping[str, Any]) -> Dialect:
 
 _OUR_FIELDS = {field.name for field in dataclasses.fields(DQNConfig)}
 _MADE_OF = ("total_frames", "update_period_agent_steps", "life_loss_terminal", "constant_reward")
-_NOTHING_CLIPPED = ("reward_clip", "error_clip")
+_NONE_SAYS_SOMETHING = ("reward_clip", "error_clip", "constant_reward")
 
 
 def _our_facts(fields: Fields, section: str | None) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _our_facts(fields: Fields, section: str | None) -> dict[str, Any]:
             value = parse_frames(value)
         elif isinstance(value, str) and re.fullmatch(r"[-+]?[0-9._]+([eE][-+]?[0-9]+)?", value):
             value = fields.number(name)
-        if value is not None or name in _NOTHING_CLIPPED:
+        if value is not None or name in _NONE_SAYS_SOMETHING:
             found[name] = value
     setup = Setup.of_fields(found)
     return {name: value for name in FACTS if (value := getattr(setup, name)) is not None}

@@ -17,6 +17,7 @@ from benchmarks.failures.table import ABOVE_BOTH, learnt_word
 from benchmarks.failures.variants import CLAIMS, CONTROL, REFERENCE, VARIANTS, Variant
 from benchmarks.markdown import folded, table
 from benchmarks.permutation import iqm
+from benchmarks.random_play import chance
 from benchmarks.sources import published
 from benchmarks.store import Store
 from benchmarks.suites import suite_games
@@ -24,6 +25,7 @@ from dqn_ref.config import NATURE, DQNConfig, format_frames
 
 PUBLISHED = ("dopamine-dqn-rmsprop-2018", "dopamine-dqn-adam-mse-2021")
 EARLY_MILLIONS = (1, 2, 5, 10, 50)  # of frames
+RESAMPLES = 10_000
 NO_RUNS = "No run is stored yet: `tox -e bench-failures` makes the first.\n"
 
 
@@ -42,56 +44,72 @@ def _dense(found: Findings) -> list[Learnt]:
 
 def state_of_learning(store: Store) -> str:
     """What the reference had learnt at each budget and game, in sentences."""
-    return _each_game(store, _state)
+    return _each_game(store, lambda found, each: _state(store, found, each))
 
 
-def _state(found: Findings, each: Learnt) -> str:
+def _state(store: Store, found: Findings, each: Learnt) -> str:
     reference, control = found.of(REFERENCE, each.game), found.of(CONTROL, each.game)
     config, seen = reference[0].record.config, _inside(found, REFERENCE, each.game).medians
-    learns, share = "above" if each.holds else "not shown to be above", _unaware(found, each)
-    unaware = list[str]()
-    if share is not None:
-        unaware = [f"So {share:.0%} of what it has above random play is there without knowing what scores."]
+    interval = each.lead and each.lead.interval
+    lead = f" (it is {points(interval[0])} to {points(interval[1])} above its control, 95 %)" if interval else ""
+    unaware, explain = _unaware(store, each), f"values explain {explained(seen['td_error_ratio'])}"
+    if math.isnan(seen["td_error_ratio"]):
+        explain = "not measured is what values explain"
     lines = [
         f"**{each.game}, {format_frames(config.total_frames)} frames ({found.group}).**",
-        f"Random play scores {points(each.random)} (published), the reference {_scores(reference)} while it learns, "
-        f"and the control, whose rewards are all the same, {_scores(control)}: the reference is {learns} both.",
-        *unaware,
+        f"Random play scores {_chance(store, each)}, the reference {_scores(reference)} while it learns, "
+        f"and the control, whose rewards are all the same, {_scores(control)}: the reference is "
+        f"{'above' if each.holds else 'not shown to be above'} both{lead}.",
+        *([f"So {unaware} of what it has above random play is there without knowing what scores."] if unaware else []),
         f"Held still, the reference's last networks score {points(_mean([run.evaluation for run in reference]))}.",
         f"They value first states at {seen['q_start']:.1f}, and what followed was worth {seen['start_return']:.1f}; "
-        f"values explain {explained(seen['td_error_ratio'])} of the variance of their targets; the greedy "
+        f"{explain} of the variance of their targets; the greedy "
         f"actions' entropy is {seen['action_entropy']:.2f} of 1.",
         f"The target network was copied {copies(config):,} times.",
     ]
     return " ".join(lines) + "\n"
 
 
-def _unaware(found: Findings, each: Learnt) -> float | None:
-    """The control's share of what the reference has above random play; None where that is next to nothing."""
-    reference, control = found.of(REFERENCE, each.game), found.of(CONTROL, each.game)
-    if not control or each.scores.mean() <= each.bar:
-        return None
-    mean, idle = (_mean([run.score for run in runs]) - each.random for runs in (reference, control))
-    return idle / mean
+def _chance(store: Store, each: Learnt) -> str:
+    played = chance(store, each.game)
+    published = f"{points(each.random)} (published)"
+    return f"{points(played.mean)} at the agent's frame skip, {published}" if played else published
+
+
+def _unaware(store: Store, each: Learnt) -> str:
+    """The control's share of what the reference has above random play, with its interval over seeds.
+
+    Nothing where the reference has next to nothing above it, or there is no control.
+    """
+    if not len(each.control) or each.scores.mean() <= each.bar:
+        return ""
+    played, draw = chance(store, each.game), np.random.default_rng(0)
+    zero = played.mean if played else each.random
+    both = (each.control, each.scores)
+    seen = [scores.mean() - zero for scores in both]
+    drawn = [draw.choice(scores, (RESAMPLES, len(scores))).mean(axis=1) - zero for scores in both]
+    low, high = np.quantile(drawn[0] / drawn[1], (0.025, 0.975))
+    return f"{seen[0] / seen[1]:.0%} ({low:z.0%} to {high:z.0%})"
 
 
 def beside_the_control(store: Store) -> str:
     """What ``state_of_learning`` says of scores, as a table."""
     header = (
-        "game", "frames", "random play", "the control", "the reference", "share of its gain that the control has too",
+        "game", "frames", "random play", "the control", "the reference",
+        "share of its gain that the control has too (95 % bootstrap over seeds)",
     )  # fmt: skip
     rows = list[tuple[str, ...]]()
     for group in groups(store):
         found = find(store, group)
         for each in _dense(found):
-            reference, share = found.of(REFERENCE, each.game), _unaware(found, each)
+            reference = found.of(REFERENCE, each.game)
             rows.append((
                 each.game,
                 format_frames(reference[0].record.config.total_frames),
-                points(each.random),
+                _chance(store, each),
                 _scores(found.of(CONTROL, each.game)),
                 _scores(reference),
-                "" if share is None else f"{share:.0%}",
+                _unaware(store, each),
             ))  # fmt: skip
     return table(header, rows) if rows else NO_RUNS
 
@@ -168,7 +186,7 @@ def sparseness(store: Store) -> str:
          _scores(found.of(REFERENCE, each.game)), _scores(found.of(CONTROL, each.game)), learnt_word(each))
         for group in groups(store) for found in [find(store, group)] for each in found.learnt
     ]  # fmt: skip
-    header = ("game", "runs", "transitions with a reward", "random", "reference", "control", ABOVE_BOTH)
+    header = ("game", "runs", "transitions with a reward", "random (published)", "reference", "control", ABOVE_BOTH)
     return table(header, rows, {"game", "runs", ABOVE_BOTH}) if rows else NO_RUNS
 
 
@@ -210,7 +228,7 @@ def _seen(found: Findings, variant: Variant, game: str) -> tuple[str, str, str]:
 
 def explained(td_error_ratio: float) -> str:
     """Share of the variance of their targets that values explain, 0% where they are off by more than all of it."""
-    return "none" if math.isnan(td_error_ratio) else f"{max(0.0, 1 - td_error_ratio):.0%}"
+    return "not measured" if math.isnan(td_error_ratio) else f"{max(0.0, 1 - td_error_ratio):.0%}"
 
 
 def untried(store: Store) -> str:

@@ -56,7 +56,6 @@ def draw_groups(store: Store, folder: Path) -> list[Path]:
 
 def draw_failures(found: Findings, folder: Path) -> list[Path]:
     """Draw the scores of each game, and the learning curves where there is a variant, into ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
     files = list[Path]()
     for each in found.learnt:
         rows = [row for row in found.rows if row.game == each.game]

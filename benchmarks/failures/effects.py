@@ -83,9 +83,9 @@ class Learnt:
         return self.p < LEVEL and self.control_p < LEVEL  # NaN is not
 
     @property
-    def unlearnt(self) -> float:
-        """The score of not having learnt: the control's mean or the random policy's, whichever is higher."""
-        return max(self.random, float(self.control.mean())) if len(self.control) else self.random
+    def lead(self) -> Effect | None:
+        """The reference's scores less its control's; None without control."""
+        return effect(self.scores, self.control) if len(self.control) else None
 
 
 def learnt(game: str, reference: Scores, control: Scores) -> Learnt:
@@ -228,12 +228,6 @@ class Judged:
     adjusted_higher: float
     verdict: Verdict
     detectable: float  # smallest drop in raw points that would have been found, at the level of Holm's first step
-
-    @property
-    def share(self) -> float | None:
-        """The difference in units of what the reference has learnt, its mean above not learning; None: nothing."""
-        unit = float(self.learnt.scores.mean()) - self.learnt.unlearnt
-        return self.effect.difference / unit if unit > 0 and self.learnt.holds else None
 
 
 def judge(comparisons: Sequence[tuple[Scores, Learnt]]) -> list[Judged]:

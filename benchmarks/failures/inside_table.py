@@ -37,8 +37,11 @@ def beyond_words(each: Inside) -> str:
     own = f"{each.beyond} of {each.seeds}"
     if each.reference is None or each.adjusted is None:
         return own
-    p = f", p {p_value(each.adjusted)}" if each.beyond else ""  # none of them is no sign of anything
-    return f"{own} v {each.reference[0]} of {each.reference[1]}{p}"
+    own += f" v {each.reference[0]} of {each.reference[1]}"
+    if not each.beyond:  # no sign of anything
+        return own
+    extreme = each.beyond == each.seeds and not each.reference[0]
+    return f"{own}, {'too few seeds' if extreme and each.adjusted >= LEVEL else f'p {p_value(each.adjusted)}'}"
 
 
 def inside_notes(found: Findings) -> list[str]:

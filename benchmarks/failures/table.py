@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.costs import format_seconds
-from benchmarks.failures.effects import CONFIDENCE, LEARNT_MARGIN, LEVEL, POWER, Learnt, Verdict
+from benchmarks.failures.effects import CONFIDENCE, LEARNT_MARGIN, LEVEL, POWER, Effect, Learnt, Verdict
 from benchmarks.failures.findings import Findings, Row, Run, find, groups, scores_of
 from benchmarks.failures.inside_table import INSIDE_HEADER, inside_as_json, inside_notes, inside_rows
 from benchmarks.failures.numbers import or_none, p_value, points, share, signed
@@ -26,11 +26,11 @@ HEADER = (
 )  # fmt: skip
 ABOVE_BOTH = "above both"  # random play and the control; less than to have learnt, and the least that learning shows
 LEARNT_HEADER = (
-    "game", "seeds", "random", "bar", "reference", "p, bar", "control", "p, control",
-    ABOVE_BOTH, "transitions with a reward",
+    "game", "seeds", "random", "bar", "reference", "p, bar", "control", f"less control ({CONFIDENCE:.0%} interval)",
+    "p, control", ABOVE_BOTH, "transitions with a reward",
 )  # fmt: skip
 VIEW_HEADER = (
-    "variant", "game", "of what was learnt", "p", "two-sided", "lowest possible", "drop that shows",
+    "variant", "game", "p", "two-sided", "lowest possible", "drop that shows",
     "evaluation: reference", "variant's",
 )  # fmt: skip
 WORDS = {"claim", "variant", "game", "verdict", ABOVE_BOTH, "seeds"}  # columns of these tables that hold no numbers
@@ -43,12 +43,18 @@ def table_rows(found: Findings) -> list[tuple[str, ...]]:
 
 def _row(row: Row) -> tuple[str, ...]:
     result, effect = row.judged, row.judged.effect
-    interval = f"{signed(effect.interval[0])} to {signed(effect.interval[1])}" if effect.interval else "none"
     return (
         row.variant.claim, row.variant.name, row.game, f"{len(row.runs)} v {len(row.reference)}",
-        points(_mean(row.reference)), points(_mean(row.runs)), f"{signed(effect.difference)} ({interval})",
+        points(_mean(row.reference)), points(_mean(row.runs)), _effect_words(effect),
         p_value(result.adjusted_lower), str(result.verdict),
     )  # fmt: skip
+
+
+def _effect_words(effect: Effect | None) -> str:
+    if effect is None:
+        return "none"
+    interval = f"{signed(effect.interval[0])} to {signed(effect.interval[1])}" if effect.interval else "none"
+    return f"{signed(effect.difference)} ({interval})"
 
 
 def learnt_rows(found: Findings) -> list[tuple[str, ...]]:
@@ -56,8 +62,8 @@ def learnt_rows(found: Findings) -> list[tuple[str, ...]]:
     return [
         (
             each.game, f"{len(each.scores)} v {len(each.control)}", points(each.random), points(each.bar),
-            points(float(each.scores.mean())), p_value(each.p), points(_control_mean(each)), p_value(each.control_p),
-            learnt_word(each), share(found.reward_share(each.game)),
+            points(float(each.scores.mean())), p_value(each.p), points(_control_mean(each)), _effect_words(each.lead),
+            p_value(each.control_p), learnt_word(each), share(found.reward_share(each.game)),
         )
         for each in found.learnt
     ]  # fmt: skip
@@ -86,9 +92,8 @@ def view_rows(found: Findings) -> list[tuple[str, ...]]:
         result, effect = row.judged, row.judged.effect
         own, reference = (float(np.mean([run.evaluation for run in runs])) for runs in (row.runs, row.reference))
         rows.append((
-            row.variant.name, row.game, f"{result.share:+.0%}" if result.share is not None else "none",
-            p_value(effect.p_lower), p_value(effect.p_two_sided), p_value(effect.lowest_p), points(result.detectable),
-            points(reference), points(own),
+            row.variant.name, row.game, *map(p_value, (effect.p_lower, effect.p_two_sided, effect.lowest_p)),
+            points(result.detectable), points(reference), points(own),
         ))  # fmt: skip
     return rows
 
@@ -99,8 +104,7 @@ def notes(found: Findings) -> list[str]:
     lines = [
         f"Score: mean raw return of the episodes that ended in the second half of {format_frames(config.total_frames)} "
         "frames of training, while it learns, at the variant's own epsilon. "
-        "Effect: mean of the variant's seeds less mean of the reference's, in raw points; of what was learnt: in units "
-        "of the reference's mean less the control's or the random policy's, whichever is higher.",
+        "Effect: mean of the variant's seeds less mean of the reference's, in raw points.",
         "p: exact permutation test of the means, one-sided (lower); interval: the shifts that the same test, "
         "two-sided, does not reject, for a variant that moves every run alike.",
     ]
@@ -125,7 +129,9 @@ def notes(found: Findings) -> list[str]:
     lines.append(
         f"Evaluation: mean return of {config.evaluation_episodes} episodes of the last network, which learns no more, "
         f"at epsilon {config.evaluation_epsilon:g} for all. A network so early in training plays far worse when it is "
-        "held still, often no better than chance, so verdicts are not of this."
+        "held still, often no better than chance, so verdicts are not of this. Where one action is greedy everywhere, "
+        "it is the score of that action on fixed random numbers: equal scores are then the same episodes, and a "
+        "difference says which action it was."
     )
     for row in found.rows:
         if row.unchanged:
@@ -147,7 +153,7 @@ def markdown(found: Findings) -> str:
     if found.rows:
         view = table(VIEW_HEADER, view_rows(found), WORDS)
         parts.append(table(HEADER, table_rows(found), WORDS))
-        parts.append(folded("Effects in units of what was learnt, what so few seeds can show, and evaluations", view))
+        parts.append(folded("What so few seeds can show, and evaluations", view))
     parts.append(folded("Inside the learner", table(INSIDE_HEADER, inside_rows(found), WORDS)))
     told = "".join(f"- {note}\n" for note in [*notes(found), made_by(found.runs)])
     return "\n".join([*parts, folded("How these numbers are made, and by which runs", told)])
@@ -200,6 +206,7 @@ def as_json(found: Findings) -> dict[str, Any]:
         "games": [
             {"game": each.game, "random": each.random, "bar": each.bar, "scores": each.scores.tolist(), "p": each.p,
              "control": CONTROL.name, "control_scores": each.control.tolist(), "p_control": or_none(each.control_p),
+             "less_control_interval": each.lead and each.lead.interval,
              "learnt": learnt_word(each),
              "nonzero_reward_share": or_none(found.reward_share(each.game))}
             for each in found.learnt
@@ -208,10 +215,10 @@ def as_json(found: Findings) -> dict[str, Any]:
             {"claim": row.variant.claim, "variant": row.variant.name, "game": row.game,
              "scores": scores_of(row.runs).tolist(), "reference_scores": scores_of(row.reference).tolist(),
              "difference": row.judged.effect.difference, "interval": row.judged.effect.interval,
-             "of_what_was_learnt": row.judged.share, "p_lower": row.judged.effect.p_lower,
-             "p_higher": row.judged.effect.p_higher, "p_two_sided": row.judged.effect.p_two_sided,
-             "lowest_p": row.judged.effect.lowest_p, "p_lower_holm": row.judged.adjusted_lower,
-             "p_higher_holm": row.judged.adjusted_higher, "smallest_drop_that_shows": or_none(row.judged.detectable),
+             "p_lower": row.judged.effect.p_lower, "p_higher": row.judged.effect.p_higher,
+             "p_two_sided": row.judged.effect.p_two_sided, "lowest_p": row.judged.effect.lowest_p,
+             "p_lower_holm": row.judged.adjusted_lower, "p_higher_holm": row.judged.adjusted_higher,
+             "smallest_drop_that_shows": or_none(row.judged.detectable),
              "verdict": str(row.judged.verdict), "unchanged": row.unchanged}
             for row in found.rows
         ],

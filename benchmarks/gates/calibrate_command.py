@@ -35,6 +35,8 @@ def gate_calibrate(arguments: GateCalibrate, say: Callable[[str], None] = print)
     if repetitions < QUICK_REPETITIONS:
         raise UserError(f"--repetitions must be at least {QUICK_REPETITIONS}, got {repetitions}.")
     source, store = source_revision(), Store(arguments.results)
+    if not arguments.quick:
+        store.check_writable()
     result = {**calibrate(store, repetitions, arguments.seed, say), "source": source}
     for table in (alarms_table, power_table):
         say("")

@@ -21,7 +21,6 @@ NAME = "score_gate_power"
 
 def draw_calibration(result: Mapping[str, Any], folder: Path) -> list[Path]:
     """Draw into ``folder``; returns the files."""
-    folder.mkdir(parents=True, exist_ok=True)
     return save_figure(power(result), folder / NAME)
 
 

@@ -21,13 +21,13 @@ from benchmarks.gates import revisions, speed, verdict
 from benchmarks.gates.revisions import Plan, Round, Side
 from benchmarks.gates.speed_samples import (
     BENCHMARKS,
+    FINGERPRINT,
     RATIO_BENCHMARKS,
     SCHEMA,
     Measurement,
     find_baseline,
     ratio_values,
     round_differences,
-    same_machine,
 )
 from benchmarks.gates.verdict import GateResult
 from benchmarks.speed.catalogue import GAME
@@ -125,6 +125,8 @@ def _check(arguments: SpeedGate) -> None:
         raise UserError("Another --repository needs --workloads FILE: what is to be timed in it.")
     if arguments.workloads and not arguments.workloads.is_file():
         raise UserError(f"There is no {arguments.workloads}. --workloads is a file, see benchmarks/gates/serving.py.")
+    if arguments.keep_samples and not arguments.keep_samples.absolute().parent.is_dir():
+        raise UserError(f"There is no folder {arguments.keep_samples.parent} to keep samples in. Make it first.")
     if min(arguments.threads, arguments.sessions) < 1:
         raise UserError("--threads and --sessions are 1 or above.")
 
@@ -149,13 +151,14 @@ def _now(arguments: SpeedGate) -> GateResult:
     # Of a baseline that cannot be compared with it is better told now than after the measurement.
     speed.check_sessions(find_baseline(folder, machine(), arguments.baseline))
     measured = measure_ratios(arguments, arguments.sessions)
+    _keep(arguments.keep_samples, measured)
     baseline = find_baseline(folder, measured["machine"], arguments.baseline)
     result = speed.judge_ratios(baseline, Measurement("this measurement", measured), named=named)
     if arguments.sessions == 1 and speed.wants_confirmation(result.checks):
         print("This looks like a loss; a second session has to show it too.", file=sys.stderr, flush=True)
         measured["sessions"] += measure_ratios(arguments, 1)["sessions"]
+        _keep(arguments.keep_samples, measured)
         result = speed.judge_ratios(baseline, Measurement("this measurement", measured), named=named)
-    _keep(arguments.keep_samples, measured)
     return result
 
 
@@ -262,19 +265,18 @@ def speed_baseline(arguments: SpeedBaseline) -> int:
     source = source_revision()
     if source["commit"] is None or source["dirty"]:
         raise UserError("The source has uncommitted changes; commit, and measure again.")
+    store = Store(arguments.results)
+    store.check_writable()
+    if arguments.add:  # better told now than after the measurement
+        _grown(arguments, machine(), source["commit"])
     measured = measure_ratios(arguments, arguments.sessions)
     measured["reasons"] = [{"when": now(), "reason": arguments.reason}]
     if arguments.add:
-        older = find_baseline(arguments.results / "speed", measured["machine"], None)
-        if not same_machine(older.content["machine"], measured["machine"]):
-            raise UserError(
-                f"{older.path} is of another machine; this one has no stored sessions to add to. Leave out --add."
-            )
+        older = _grown(arguments, measured["machine"], source["commit"])
         speed.check_same_way(older, Measurement("this measurement", measured))
-        _check_same_code(older, source["commit"])
         measured["sessions"] = [*older.content["sessions"], *measured["sessions"]]
         measured["reasons"] = [*older.content["reasons"], *measured["reasons"]]
-    path = Store(arguments.results).store_speed("gate", measured)
+    path = store.store_speed("gate", measured)
     stored = Measurement.read(path)
     for name, value in ratio_values(stored).items():
         print(f"{name:26} {value:.4g}")
@@ -282,8 +284,16 @@ def speed_baseline(arguments: SpeedBaseline) -> int:
     return 0
 
 
-def _check_same_code(older: Measurement, commit: str) -> None:
+def _grown(arguments: SpeedBaseline, where: Mapping[str, Any], commit: str) -> Measurement:
+    """The stored baseline that is to be added to. Raises UserError: it is of another machine, or of other code."""
+    older = find_baseline(arguments.results / "speed", where, None)
+    known = [key for key in FINGERPRINT if key in where]  # before the measurement nobody has asked for the GPU
+    if any(older.content["machine"].get(key) != where[key] for key in known):
+        raise UserError(
+            f"{older.path} is of another machine; this one has no stored sessions to add to. Leave out --add."
+        )
     for session in older.content["sessions"]:
         before = session["source"]["commit"]
         if revisions.git(SOURCE, "diff", "--name-only", before, commit, "--", *MEASURED_CODE):
             raise UserError(f"{older.path} was measured with other code ({before[:10]}); --add needs the same.")
+    return older

@@ -1,7 +1,7 @@
 """How often the speed gate cries wolf, and how often it hears one: the same revision measured against itself.
 
-    python -m benchmarks gate calibrate-speed --rounds 96                     A against A
-    python -m benchmarks gate calibrate-speed --rounds 48 --slowdown 1.3      A against A with a slower learner
+    python -m benchmarks gate calibrate-speed --rounds 96                                # A against A
+    python -m benchmarks gate calibrate-speed --rounds 48 --slowdown 1.3 --device cpu    # and with a slower learner
 
 Rounds are kept in results/speed/MACHINE/aa.json, and every call adds a session to them. Gates are then formed of
 consecutive, disjoint groups of rounds, each judged by the gate's own rule:
@@ -86,6 +86,8 @@ def calibrate_speed(arguments: CalibrateSpeed) -> int:
         raise UserError("--slowdown is made on the CPU: a captured GPU graph would not hold it. Add --device cpu.")
     speed.check_rounds(arguments.gate_rounds, len(BENCHMARKS))
     store = Store(arguments.results)
+    if arguments.rounds:
+        store.check_writable()
     path = add_rounds(arguments, store) if arguments.rounds else _stored_here(arguments.results)
     print(markdown(Measurement.read(path), arguments.gate_rounds, arguments.resamples))
     return 0

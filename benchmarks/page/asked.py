@@ -50,6 +50,8 @@ class Asked:
         ):
             if given is not None and given != own:
                 raise UserError(f"{baseline} is a baseline of {what} {own}, got {given}. Leave out one of the two.")
+        if seeds is not None and seeds < 1:
+            raise UserError(f"--seeds must be 1 or above, got {seeds}.")
         matrix = dataclasses.replace(stored, num_seeds=seeds or stored.num_seeds)
         return cls(matrix, store, baseline)
 

@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from dqn_ref.config import UserError
+
 FONT = "DejaVu Sans"  # Matplotlib brings it along
 WIDTH = 6.5  # inches
 DPI = 160
@@ -92,10 +94,18 @@ def styled(draw: Callable[Given, Result]) -> Callable[Given, Result]:
 
 @styled
 def save_figure(figure: Figure, path: Path) -> list[Path]:
-    """Write PNG and SVG at ``path``, whose suffix is added; equal figures give equal files."""
+    """Write PNG and SVG at ``path``, whose suffix is added; equal figures give equal files.
+
+    Raises:
+        UserError: its folder cannot be made or written in.
+    """
     paths = [path.with_name(path.name + ".png"), path.with_name(path.name + ".svg")]
-    for each in paths:
-        figure.savefig(each, dpi=DPI, metadata={"Date": None} if each.suffix == ".svg" else None)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for each in paths:
+            figure.savefig(each, dpi=DPI, metadata={"Date": None} if each.suffix == ".svg" else None)
+    except OSError as error:
+        raise UserError(f"{path.parent} cannot be written: {error.strerror}. Choose another folder.") from None
     return paths
 
 

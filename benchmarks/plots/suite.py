@@ -118,8 +118,8 @@ def until(source: Curves, frames: int) -> Curves:
 
 def write(figures: Mapping[str, Figure], folder: Path, prefix: str = "") -> list[Path]:
     """Write ``figures`` by name; a drawing of these kinds that is no longer drawn, of other data, is removed."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name in set(NAMES) - set(figures):
         for suffix in (".png", ".svg"):
-            (folder / f"{prefix}{name}{suffix}").unlink(missing_ok=True)
+            if (old := folder / f"{prefix}{name}{suffix}").exists():
+                old.unlink()
     return [path for name, figure in figures.items() for path in save_figure(figure, folder / f"{prefix}{name}")]

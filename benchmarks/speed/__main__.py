@@ -149,13 +149,6 @@ def read_stored(path: Path) -> dict[str, Any]:
     return result
 
 
-def check_folder(folder: Path) -> None:
-    """Raise UserError if ``folder`` cannot be written: better now than after minutes of measuring."""
-    nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise UserError(f"{folder} cannot be written. Choose another --results.")
-
-
 def _member_count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"a number of members is whole and at least 1, got {text!r}")
@@ -185,7 +178,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if folder:
-            check_folder(folder)
+            Store(folder).check_writable()
         broken_off = folder or Path()
         result = read_stored(asked.show) if asked.show else measure(asked.device, members, asked.quick, broken_off)
         console.print()
@@ -194,7 +187,8 @@ def main(arguments: list[str] | None = None) -> int:
         if folder:
             store = Store(folder)
             path = asked.show or store.store_speed("speed-quick" if asked.quick else "speed", result)
-            print(f"Stored in {path}")
+            if not asked.show:
+                print(f"Stored in {path}")
             draw(result, store.plots(f"speed-{path.parent.name}"))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

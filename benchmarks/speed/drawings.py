@@ -26,7 +26,6 @@ PLAIN = Look(GREY, "--", "s", "")  # what stands beside the measurement, to comp
 
 def draw_speed(result: Mapping[str, Any], folder: Path) -> list[Path]:
     """Draw a stored measurement into ``folder``; returns the files."""
-    folder.mkdir(parents=True, exist_ok=True)
     return [
         path
         for name, draw in DRAWINGS.items()

@@ -185,7 +185,7 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Exit code: 0 measured, 2 a measurement was not possible."""
+    """Exit code: 0 measured, 2 a measurement was not possible, 130 interrupted."""
     defaults = Settings(threads=torch.get_num_threads())
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.peers", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each (default 5)")
@@ -199,6 +199,8 @@ def main() -> int:
     if arguments.only and arguments.results:
         parser.error("--results stores a comparison of all; leave out --only")
     try:
+        if arguments.results:
+            Store(arguments.results).check_writable()
         result = compare(chosen(arguments.only), arguments.rounds, replace(defaults, steps=arguments.steps))
         if arguments.results:  # first: the table below could break off
             print(f"Stored in {Store(arguments.results).store_speed('peers', result)}")
@@ -207,6 +209,9 @@ def main() -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Interrupted. Nothing was stored.", file=sys.stderr)
+        return 130
     return 0
 
 

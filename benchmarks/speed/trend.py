@@ -52,7 +52,6 @@ def draw_trends(machine: Path, folder: Path) -> list[Path]:
     drawn = list[Path]()
     for name, draw in (("speed", speed_trend), ("peers", peers_trend)):
         if taken := measurements(machine, name):
-            folder.mkdir(parents=True, exist_ok=True)
             drawn += save_figure(draw(taken), folder / f"{name}_trend")
     return drawn
 

@@ -50,7 +50,7 @@ class Matrix:
 class Rates:
     """All rates of verdicts, over runs."""
 
-    healthy_fault: Rate  # false alarms: a fault named in a run of the reference
+    healthy_fault: Rate  # false alarms: a fault named in a run that has none
     healthy_symptom: Rate  # false alarms too: only symptoms named
     healthy_lint: Rate  # an error or warning
     right_first: Rate  # of runs with a fault that a cause stands for
@@ -67,17 +67,17 @@ def held_out(looked: Sequence[Looked]) -> list[Looked]:
 
 
 def answers(variant: str) -> tuple[str, ...]:
-    """What may rightly be named first: NOTHING of the reference; no answer where no cause stands for the fault."""
+    """What may rightly be named first: NOTHING without a fault; no answer where no cause stands for the fault."""
     return RIGHT[variant].log if variant in RIGHT else (NOTHING,)
 
 
 def first_right(each: Looked) -> bool:
-    """Whether the first-named cause is right; of the reference, whether there is none."""
+    """Whether the first-named cause is right; without a fault, whether there is none."""
     return each.first in answers(each.variant)
 
 
 def named_right(each: Looked) -> bool:
-    """Whether a right cause is among those named; of the reference, whether none is named."""
+    """Whether a right cause is among those named; without a fault, whether none is named."""
     return bool({*(each.causes or (NOTHING,))} & set(answers(each.variant)))
 
 

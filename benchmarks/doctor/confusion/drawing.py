@@ -23,7 +23,6 @@ def draw_confusion(looked: Sequence[Looked], folder: Path) -> list[Path]:
     """Draw the matrix of the held-out runs into ``folder``; nothing if there is none."""
     if not held_out(looked):
         return []
-    folder.mkdir(parents=True, exist_ok=True)
     return save_figure(confusion_figure(looked), folder / "confusion")
 
 

@@ -77,6 +77,7 @@ def sentences(looked: Sequence[Looked]) -> tuple[tuple[str, str], ...]:
     """(what it is about, the rates of it), without markup."""
     runs, found, lint = held_out(looked), rates(looked), lint_finds(looked)
     faults = sum(map(len, lint.values()))
+    healthy = [name for name in VARIANTS if any(each.variant == name and each.healthy for each in runs)]
     blind = [name for name in RIGHT if not RIGHT[name].log and any(each.variant == name for each in runs)]
     said: list[tuple[str, str]] = [
         (
@@ -87,8 +88,9 @@ def sentences(looked: Sequence[Looked]) -> tuple[tuple[str, str], ...]:
         ),
         (
             "False alarms",
-            f"of the healthy runs (the reference), by their log: a fault named in {found.healthy_fault.words()}, only "
-            f"a symptom named in {found.healthy_symptom.words()}; lint warns of {found.healthy_lint.words()}.",
+            f"of the healthy runs ({', '.join(healthy)}), by their log: a fault named in "
+            f"{found.healthy_fault.words()}, only a symptom named in {found.healthy_symptom.words()}; "
+            f"lint warns of {found.healthy_lint.words()}.",
         ),
         (
             "Verdicts",
@@ -137,10 +139,13 @@ def _others(runs: Sequence[Looked]) -> list[str]:
 
 
 def _elsewhere(looked: Sequence[Looked], game: str) -> str:
-    found = rates([each for each in looked if each.game == game])
+    there = [each for each in looked if each.game == game]
+    found, faults = rates(there), {each.variant for each in there if not each.healthy}
+    same = rates([each for each in looked if each.game in TUNED_GAMES and each.variant in faults])
     return (
         f"a fault named in {found.healthy_fault.words()} healthy runs; the right cause first in "
-        f"{found.right_first.words()} runs with a fault that a cause stands for."
+        f"{found.right_first.words()} runs with a fault that a cause stands for. The same faults on "
+        f"{_all(TUNED_GAMES)}: {same.right_first.words()}."
     )
 
 

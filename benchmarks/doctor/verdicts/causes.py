@@ -163,7 +163,8 @@ CAUSES: tuple[Cause, ...] = (
     Cause(
         "exploration-too-long", "The run ended while most actions were still random",
         (Sign("epsilon", "last", "epsilon_long", direct=True),),
-        "A schedule of a tenth of the run; or look at greedy play: python -m dqn_ref evaluate.",
+        "Look at play with a small epsilon (here: python -m dqn_ref evaluate): returns in training hide what is "
+        "learnt. Then a longer run, or a schedule of a tenth of this one.",
         "Mnih et al. 2015, Extended Data Table 1",
         conditions=(Sign("training_done", "last", "training_over"),),
     ),

@@ -31,7 +31,7 @@ from benchmarks.plots.style import (
     styled,
 )
 from benchmarks.plots.words import Entry, finish, shortened
-from dqn_ref.config import UserError, format_frames
+from dqn_ref.config import format_frames
 
 CROSSED = PALETTE[3]
 MOST_POINTS = 400  # of a line; a log of a row per update would make a file of megabytes
@@ -67,11 +67,7 @@ def draw_evidence(diagnosis: Diagnosis, folder: Path) -> list[Path]:
     Raises:
         UserError: the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return save_figure(evidence_figure(diagnosis), folder / "diagnosis")
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}. Choose another --plots.") from None
+    return save_figure(evidence_figure(diagnosis), folder / "diagnosis")
 
 
 @styled
