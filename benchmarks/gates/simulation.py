@@ -19,7 +19,7 @@ from benchmarks.permutation import Relabellings
 from benchmarks.protocols import Margin
 
 RELABELLINGS = 1_000  # of a simulated test
-_PAIRS_A_DRAW = 100  # comparisons that share drawn relabellings
+_PAIRS_A_DRAW = 10  # comparisons that share drawn relabellings: many alike would spread counts beyond a binomial's
 _POOLED_WIDTH, _OWN_WIDTH = 0.3, 0.5  # of the kernels, in standard deviations
 MOST_SEEDS = 100
 _LADDER = (*range(2, 11), 12, 15, 20, 25, 30, 40, 50, 75, MOST_SEEDS)
