@@ -2,7 +2,8 @@
 
 What it checks is everything of a score but the learning: emulator, no-ops, action sets, episodes, raw
 returns, means. The paper's random player chose at 10 Hz, every sixth frame (Methods, "Evaluation
-procedure"), while a DQN chooses every fourth: both are played.
+procedure"), while a DQN chooses every fourth: both are played. So is chance that holds each action for as long as
+eight of a DQN's steps, which tells how much of a score comes of holding on alone.
 """
 
 from __future__ import annotations
@@ -29,11 +30,14 @@ PUBLISHED_EPISODES = 30  # taken for what the published means were made of; thei
 CAP = 108_000
 LIMIT = 3  # standard errors within which two scores agree
 UNTRAINED_SEEDS = 5
-POLICIES = {
+CHECKED = {
     "random": "random, every 4th frame",
     "random-10hz": "random, every 6th frame",
     "untrained": "untrained networks, epsilon 0.05",
 }
+HELD = "random-held"
+POLICIES = {**CHECKED, HELD: "random, every 32nd frame"}
+FRAMES_A_CHOICE = {"random-10hz": 6, HELD: 32}  # else 4
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def play(game: str, policy: str, episodes: int) -> Played:
             epsilon=NATURE.config.evaluation_epsilon if policy == "untrained" else 1.0,
             max_frames=18_000 if policy == "untrained" else CAP,  # one that stands still would stand for half an hour
             device=cpu,
-            frames_per_agent_step=6 if policy == "random-10hz" else 4,
+            frames_per_agent_step=FRAMES_A_CHOICE.get(policy, 4),
         )
         groups.append([episode.raw_return for episode in played])
         longest = max(longest, *(episode.frames for episode in played))
@@ -131,11 +135,11 @@ def stored(store: Store) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in paths]
 
 
-def chance(store: Store, game: str) -> Played | None:
-    """Random play of ``game`` with a DQN's frame skip, if any is stored."""
+def chance(store: Store, game: str, policy: str = "random") -> Played | None:
+    """Random play of ``game`` with a DQN's frame skip, or another of POLICIES, if any is stored."""
     path = store.random_play(game)
     played = [Played(**each) for each in json.loads(path.read_text())["played"]] if path.exists() else []
-    return next((each for each in played if each.policy == "random"), None)
+    return next((each for each in played if each.policy == policy), None)
 
 
 def markdown(records: Sequence[dict[str, Any]]) -> str:
@@ -146,20 +150,20 @@ def markdown(records: Sequence[dict[str, Any]]) -> str:
     rows = []
     for game in games:
         cells = [f"{human_and_random()[game].random:,.1f}"]
-        for policy in POLICIES:
+        for policy in CHECKED:
             each = played[game, policy]
             deviation = each.deviation(played[game, "random"])
             cells.append(f"{each.mean:,.1f} ± {each.standard_error:,.1f} ({deviation:+.1f})")
         rows.append((game, *cells))
     lines = [
-        table(("game", "published", *POLICIES.values()), rows),
+        table(("game", "published", *CHECKED.values()), rows),
         "Mean raw return ± its standard error; in brackets the distance from the published score in standard errors of "
         f"the difference, taking the published one for a mean of {PUBLISHED_EPISODES} episodes as spread as ours. "
         f"{' or '.join(map(str, episodes))} episodes each; the untrained networks are {UNTRAINED_SEEDS}, and their "
         "error is the one between networks.",
         "",
     ]
-    for policy, name in POLICIES.items():
+    for policy, name in CHECKED.items():
         far = {game: played[game, policy].deviation(played[game, "random"]) for game in games}
         far = {game: deviation for game, deviation in far.items() if abs(deviation) > LIMIT}
         outside = "".join(f", {game} ({deviation:+.1f})" for game, deviation in far.items())

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.random_play import POLICIES, Played, as_record, games_named, markdown, play, stored
+from benchmarks.random_play import HELD, POLICIES, Played, as_record, chance, games_named, markdown, play, stored
 from benchmarks.reference import human_and_random
 from benchmarks.store import Store
 from benchmarks.suites import SUITES
@@ -47,7 +47,7 @@ def test_chance_is_played_at_either_rate_and_untrained_networks_are_what_trainin
 
     monkeypatch.setattr("dqn_ref.evaluate.evaluate", evaluate)
     results = {policy: play("qbert", policy, 10) for policy in POLICIES}
-    assert asked == [(0, 1.0, 4, 10), (0, 1.0, 6, 10), *((seed, 0.05, 4, 2) for seed in range(5))]
+    assert asked == [(0, 1.0, 4, 10), (0, 1.0, 6, 10), *((seed, 0.05, 4, 2) for seed in range(5)), (0, 1.0, 32, 10)]
     assert results["random"] == Played("qbert", "random", [[7] * 10], 44)
     assert results["untrained"] == Played("qbert", "untrained", [[7, 7]] * 5, 44)
 
@@ -90,6 +90,8 @@ def test_what_is_stored_is_read_by_name_and_what_was_replaced_is_not(tmp_path):
         store.store_random_play(game, as_record([Played(game, "random", [returns], 9)], 2))
     assert [record["played"][0]["returns"] for record in stored(store)] == [[[3, 4]], [[5, 6]]]
     assert len(list((tmp_path / "random-play").iterdir())) == 3
+    assert chance(store, "qbert").mean == 5.5
+    assert chance(store, "qbert", HELD) is chance(store, "breakout") is None
 
 
 def test_one_episode_has_no_error_and_is_refused(capsys):

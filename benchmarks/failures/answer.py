@@ -17,7 +17,7 @@ from benchmarks.failures.table import ABOVE_BOTH, learnt_word
 from benchmarks.failures.variants import CLAIMS, CONTROL, REFERENCE, VARIANTS, Variant
 from benchmarks.markdown import folded, table
 from benchmarks.permutation import iqm
-from benchmarks.random_play import chance
+from benchmarks.random_play import HELD, chance
 from benchmarks.sources import published
 from benchmarks.store import Store
 from benchmarks.suites import suite_games
@@ -52,7 +52,8 @@ def _state(store: Store, found: Findings, each: Learnt) -> str:
     config, seen = reference[0].record.config, _inside(found, REFERENCE, each.game).medians
     interval = each.lead and each.lead.interval
     lead = f" (it is {points(interval[0])} to {points(interval[1])} above its control, 95 %)" if interval else ""
-    unaware, explain = _unaware(store, each), f"values explain {explained(seen['td_error_ratio'])}"
+    unaware, held = _unaware(store, each), _held(store, each.game)
+    explain = f"values explain {explained(seen['td_error_ratio'])}"
     if math.isnan(seen["td_error_ratio"]):
         explain = "not measured is what values explain"
     lines = [
@@ -61,6 +62,7 @@ def _state(store: Store, found: Findings, each: Learnt) -> str:
         f"and the control, whose rewards are all the same, {_scores(control)}: the reference is "
         f"{'above' if each.holds else 'not shown to be above'} both{lead}.",
         *([f"So {unaware} of what it has above random play is there without knowing what scores."] if unaware else []),
+        *([f"Random play that holds each action for eight agent steps scores {held}."] if held else []),
         f"Held still, the reference's last networks score {points(_mean([run.evaluation for run in reference]))}.",
         f"They value first states at {seen['q_start']:.1f}, and what followed was worth {seen['start_return']:.1f}; "
         f"{explain} of the variance of their targets; the greedy "
@@ -68,6 +70,12 @@ def _state(store: Store, found: Findings, each: Learnt) -> str:
         f"The target network was copied {copies(config):,} times.",
     ]
     return " ".join(lines) + "\n"
+
+
+def _held(store: Store, game: str) -> str:
+    """What chance scores that holds each action; nothing where it was not played."""
+    played = chance(store, game, HELD)
+    return f"{points(played.mean)} ± {points(played.standard_error)}" if played else ""
 
 
 def _chance(store: Store, each: Learnt) -> str:
@@ -95,7 +103,8 @@ def _unaware(store: Store, each: Learnt) -> str:
 def beside_the_control(store: Store) -> str:
     """What ``state_of_learning`` says of scores, as a table."""
     header = (
-        "game", "frames", "random play", "the control", "the reference",
+        "game", "frames", "random play", "random play, each action held for 8 agent steps", "the control",
+        "the reference",
         "share of its gain that the control has too (95 % bootstrap over seeds)",
     )  # fmt: skip
     rows = list[tuple[str, ...]]()
@@ -107,6 +116,7 @@ def beside_the_control(store: Store) -> str:
                 each.game,
                 format_frames(reference[0].record.config.total_frames),
                 _chance(store, each),
+                _held(store, each.game),
                 _scores(found.of(CONTROL, each.game)),
                 _scores(reference),
                 _unaware(store, each),
