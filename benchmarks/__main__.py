@@ -36,13 +36,13 @@ from benchmarks.doctor.confusion.command import Confusion, confusion
 from benchmarks.doctor.lint_command import Lint, lint_command
 from benchmarks.doctor.probes.command import Probe, probe
 from benchmarks.doctor.verdicts.command import Diagnose, diagnose_run
-from benchmarks.engines.local import end_with_parent
 from benchmarks.failures.arguments import FailuresPlan, FailuresPlot, FailuresRun, FailuresStatus, FailuresTable
 from benchmarks.failures.command import failures_plan, failures_plot, failures_run, failures_status, failures_table
 from benchmarks.gates.calibrate_command import GateCalibrate, gate_calibrate
 from benchmarks.gates.score_command import GateScores, gate_scores
 from benchmarks.gates.speed_command import SpeedBaseline, SpeedGate, gate_speed, speed_baseline
 from benchmarks.gates.speed_study import CalibrateSpeed, calibrate_speed
+from benchmarks.jobs import end_with_parent
 from benchmarks.store import Store
 from benchmarks.suite_commands import bench, make_report, plan, plot, run, scores, status
 from dqn_ref.__main__ import reader_left

@@ -139,6 +139,43 @@ def permutation_test(
     return drawn.test(first, second, statistic)
 
 
+MOST_COUNTED = 40  # runs of a game whose relabellings are counted; half of them have 2**20 subsets
+
+
+def mean_test(first: NDArray[np.float64], second: NDArray[np.float64]) -> Test:
+    """Compare the means of ``first`` [m] and ``second`` [n] of one game, over every relabelling.
+
+    They are counted and not listed (Horowitz and Sahni 1974): a relabelling gives the first side k of one half of the
+    runs and m - k of the other, and of two sorted lists of sums it is known how many pairs lie below what was seen.
+    Of more than MOST_COUNTED runs relabellings are drawn.
+
+    Raises:
+        ValueError: no run, or a score that is not finite.
+    """
+    check_scores(first[:, None], second[:, None])
+    together, m = np.concatenate([first, second]), len(first)
+    if len(together) > MOST_COUNTED:
+        return permutation_test(first[:, None], second[:, None], statistic=standardised_difference)
+    halves = [_sums_of_subsets(half) for half in np.array_split(together, 2)]
+    seen, tolerance = first.sum(), 1e-12 * np.abs(together).sum()  # equal sums may differ in their last bits
+    lower = higher = 0
+    for k, own in enumerate(halves[0]):
+        if 0 <= m - k < len(halves[1]):
+            others = halves[1][m - k]
+            lower += int(np.searchsorted(others, seen + tolerance - own, side="right").sum())
+            higher += int((len(others) - np.searchsorted(others, seen - tolerance - own, side="left")).sum())
+    ways = number_of(m, len(second), 1)
+    return Test(float(first.mean() - second.mean()), lower / ways, higher / ways, ways, True)
+
+
+def _sums_of_subsets(values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Sums of every subset of ``values`` [N], sorted, by the subset's size 0 to N."""
+    sums, sizes = np.zeros(1), np.zeros(1, np.int64)
+    for value in values:
+        sums, sizes = np.concatenate([sums, sums + value]), np.concatenate([sizes, sizes + 1])
+    return [np.sort(sums[sizes == size]) for size in range(len(values) + 1)]
+
+
 def number_of(m: int, n: int, games: int) -> int:
     """How many relabellings there are; one over it is the lowest p-value that can be."""
     return int(math.comb(m + n, m) ** games)

@@ -85,7 +85,7 @@ def suite_protocol(name: str) -> SuiteProtocol:
 MEANT_FOR = (
     (NATURE, "the paper's; for a GPU"),
     (CI, "whether the whole path works: minutes on 2 cores"),
-    (EARLY, "100k frames: some faults show, most do not ([failures](docs/failures.md))"),
+    (EARLY, "100k frames: values that run away show, and little else ([failures](docs/failures.md))"),
 )
 
 

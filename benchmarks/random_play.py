@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.jobs import end_with_parent
 from benchmarks.markdown import table
 from benchmarks.reference import human_and_random
 from benchmarks.store import Store
@@ -103,7 +104,7 @@ def play(game: str, policy: str, episodes: int) -> Played:
 def play_all(games: Sequence[str], episodes: int, processes: int) -> Iterator[Played]:
     """Every policy on every game, ``processes`` at once, in order."""
     jobs = [(game, policy, episodes) for game in games for policy in POLICIES]
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
         yield from pool.map(play, *zip(*jobs, strict=True))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.costs import format_seconds, runs_at_once
-from benchmarks.engines.local import Ended, Job, run_jobs
+from benchmarks.jobs import Ended, Job, run_jobs
 from benchmarks.protocols import SuiteProtocol, suite_protocol
 from benchmarks.scores import run_score
 from benchmarks.store import Cell, Store, group_name

@@ -165,19 +165,23 @@ def training_curves(name: str, records: Sequence[RunRecord]) -> Curves:
             raise UserError(f"{record.member.game} seed {record.member.seed} is there twice; a seed counts once.")
         frames, points = training_points(*full_episodes(record), config.total_frames)
         seeds[record.member.seed] = averaged(points)
-    measured = Measurement(
+    return Curves(name, training_measurement(config), frames, raw)
+
+
+def training_measurement(config: DQNConfig) -> Measurement:
+    """How training returns of ``config`` are measured."""
+    return Measurement(
         returns="training",
         epsilon=config.epsilon_end,
         sticky_action_probability=config.sticky_action_probability,
         max_frames=config.max_episode_frames,
-        life_loss_ends_episode=False,
+        life_loss_ends_episode=False,  # raw_return is that of the whole game, whatever a life lost does to learning
         best_network=False,
     )
-    return Curves(name, measured, frames, raw)
 
 
 def full_episodes(record: RunRecord) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Ends in frames and raw returns [N] of the run's episodes, without those that an iteration's end cut."""
-    rows = [row for row in record.episodes() if row["end"] != "iteration_end"]
+    rows = record.full_episodes()
     ends = np.array([row["frame"] for row in rows], np.int64)
     return ends, np.array([row["raw_return"] for row in rows], np.float64)

@@ -18,17 +18,7 @@ from dqn_ref.evaluate import evaluate, summary
 from dqn_ref.network import QNetwork
 from dqn_ref.run_writer import add_evaluation
 from dqn_ref.seeds import Member
-from dqn_ref.train import networks_of
-
-
-def game_options(config: DQNConfig) -> dict[str, Any]:
-    """How the games of ``config`` are played, in training and in evaluation."""
-    return {
-        "max_noops": config.max_noops,
-        "sticky_action_probability": config.sticky_action_probability,
-        "frames_per_agent_step": config.frames_per_agent_step,
-        "fire_on_reset": config.fire_on_reset,
-    }
+from dqn_ref.train import game_options, networks_of
 
 
 def play_evaluation(

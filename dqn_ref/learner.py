@@ -139,12 +139,6 @@ class Learner:
         if self.network is not self.online:
             torch._foreach_copy_(self._network_weights, self.weights)
 
-    def gradient_norm(self) -> Tensor:
-        """L2 norm of the newest update's gradient, a scalar on the device."""
-        norms: list[Tensor] = list(torch._foreach_norm(self.gradient))
-        norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
-        return norm
-
     @torch.inference_mode()
     def values(self, state: Tensor) -> Tensor:
         """Online values, [B, 4, 84, 84] u8 -> [B, A] f32, without a graph."""

@@ -75,7 +75,7 @@ class Measures:
         own = [weight.to(learner.target.head.weight.dtype).float() for weight in learner.weights]
         target = [weight.float() for weight in learner.target.parameters()]
         return {
-            "gradient_norm": learner.gradient_norm(),
+            "gradient_norm": _norm(learner.gradient),
             "update_ratio": _norm(learner.newest_step()) / size,
             "target_distance": _norm(torch._foreach_sub(own, target)) / size,
         }
@@ -116,6 +116,7 @@ def _ratio(variance: Tensor, target: Tensor) -> Tensor:
 
 
 def _norm(tensors: Sequence[Tensor]) -> Tensor:
+    """L2 norm of all elements together, a scalar on the device."""
     norm: Tensor = torch.linalg.vector_norm(torch.stack(list(torch._foreach_norm(list(tensors)))))
     return norm
 

@@ -133,20 +133,3 @@ NETWORKS: dict[str, type[QNetwork]] = {
     "half_width": HalfWidthNetwork,
     "flat_mlp": FlatNetwork,
 }
-
-
-def make_network(
-    network: str,
-    num_actions: int,
-    generator: torch.Generator,
-    device: torch.device,
-    *,
-    frames: int = 4,
-    input_divisor: float = 255.0,
-    initial_weights: str = "uniform",
-) -> QNetwork:
-    """A new one of NETWORKS; see ``QNetwork`` for the rest."""
-    return NETWORKS[network](
-        num_actions, generator, device,
-        frames=frames, input_divisor=input_divisor, initial_weights=initial_weights,
-    )  # fmt: skip

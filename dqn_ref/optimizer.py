@@ -99,7 +99,7 @@ class RMSProp:
 
 
 class Adam:
-    """torch.optim.Adam, behind RMSProp's two methods. No part of the reference."""
+    """torch.optim.Adam, behind RMSProp's methods. No part of the reference."""
 
     def __init__(self, weights: Sequence[Tensor], *, learning_rate: float) -> None:
         self._weights = list(weights)

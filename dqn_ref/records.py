@@ -249,6 +249,10 @@ class RunRecord:
 
         return self._rows("episodes.csv", EPISODE_COLUMNS, OLD_EPISODE_COLUMNS, parse)
 
+    def full_episodes(self) -> list[dict[str, Any]]:
+        """The same without those that an iteration's end cut: their return is none of a whole game."""
+        return [row for row in self.episodes() if row["end"] != "iteration_end"]
+
     def progress(self) -> list[dict[str, float]]:
         """Rows of progress.csv as floats, nan where old records lack a column. Raises UserError: broken."""
         return self._rows(

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from dqn_ref.atari import AtariStreams, Step
 from dqn_ref.config import DQNConfig
 from dqn_ref.launch import Turns
 from dqn_ref.learner import Learner, MakeNetwork
-from dqn_ref.network import make_network
+from dqn_ref.network import NETWORKS
 from dqn_ref.population import Population
 from dqn_ref.replay import Replay
 from dqn_ref.seeds import Member
@@ -69,18 +70,25 @@ def make_streams(config: DQNConfig, games: Sequence[str]) -> AtariStreams:
     return AtariStreams(
         [game for game in games for _ in range(config.streams_per_member)],
         max_episode_frames=config.max_episode_frames,
-        max_noops=config.max_noops,
-        sticky_action_probability=config.sticky_action_probability,
-        frames_per_agent_step=config.frames_per_agent_step,
-        fire_on_reset=config.fire_on_reset,
         life_loss_terminal=config.life_loss_terminal,
+        **game_options(config),
     )
+
+
+def game_options(config: DQNConfig) -> dict[str, Any]:
+    """How the games of ``config`` are played, in training and in evaluation."""
+    return {
+        "max_noops": config.max_noops,
+        "sticky_action_probability": config.sticky_action_probability,
+        "frames_per_agent_step": config.frames_per_agent_step,
+        "fire_on_reset": config.fire_on_reset,
+    }
 
 
 def networks_of(config: DQNConfig) -> MakeNetwork:
     """What makes a network of ``config``."""
     return partial(
-        make_network, config.network, frames=config.frames_per_state, input_divisor=config.input_divisor,
+        NETWORKS[config.network], frames=config.frames_per_state, input_divisor=config.input_divisor,
         initial_weights=config.initial_weights,
     )  # fmt: skip
 

@@ -22,10 +22,11 @@ from dqn_ref.atari import ColourScreen, Frames
 from dqn_ref.config import UserError, format_frames
 from dqn_ref.device import prepare_torch, select_device
 from dqn_ref.evaluate import EvaluationEpisode, Observed, evaluate
-from dqn_ref.evaluate_run import finished_record, game_options, inference, load_network
+from dqn_ref.evaluate_run import finished_record, inference, load_network
 from dqn_ref.mp4 import check_tools, new_file, write_video
 from dqn_ref.records import WEIGHTS, RunRecord
 from dqn_ref.seeds import Member
+from dqn_ref.train import game_options
 
 CONSOLE_FRAMES_PER_SECOND = 60
 HOLD_SECONDS = 2.0  # for which the last picture stays

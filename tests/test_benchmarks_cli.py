@@ -10,9 +10,8 @@ import torch
 from fake_runs import COMMIT, edit_json, evaluation, resample_little, stand_in, write_matrix, write_run
 
 import benchmarks.__main__ as cli
-from benchmarks import suite_commands
+from benchmarks import jobs, suite_commands
 from benchmarks.costs import Costs
-from benchmarks.engines import local
 from benchmarks.runner import Matrix
 from benchmarks.store import Store
 from dqn_ref.config import CI, format_frames
@@ -28,8 +27,8 @@ def quick(monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     resample_little(monkeypatch)
     monkeypatch.setattr(suite_commands, "measure", lambda *_: COSTS)
-    monkeypatch.setattr(local.Job, "command", stand_in)
-    monkeypatch.setattr(local, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(jobs.Job, "command", stand_in)
+    monkeypatch.setattr(jobs, "POLL_SECONDS", 0.01)
     yield
     signal.signal(signal.SIGTERM, before)
 
@@ -292,7 +291,7 @@ def fail(job, device, threads):
 
 
 def test_run_exits_with_1_if_a_run_failed(call, monkeypatch):
-    monkeypatch.setattr(local.Job, "command", fail)
+    monkeypatch.setattr(jobs.Job, "command", fail)
     code, out, _ = call("run", *ASKED, "--device", "cpu")
     assert code == 1
     assert out.count("FAILED (exit code 1): no memory") == 6
@@ -328,7 +327,7 @@ def test_bench_goes_the_whole_way(call, results):
 @pytest.mark.parametrize("failing", [{"phoenix"}, set(MATRIX.games)])
 def test_bench_exits_with_1_if_a_run_failed(call, monkeypatch, failing):
     monkeypatch.setattr(
-        local.Job, "command", lambda job, *rest: (fail if job.games[0] in failing else stand_in)(job, *rest)
+        jobs.Job, "command", lambda job, *rest: (fail if job.games[0] in failing else stand_in)(job, *rest)
     )
     code, out, err = call("bench", *ASKED, "--device", "cpu")
     assert "What this shows" not in out

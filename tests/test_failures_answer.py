@@ -88,10 +88,22 @@ def test_random_play_with_the_agents_frame_skip_is_the_zero_where_it_is_stored(m
 def test_each_row_of_claims_has_its_score_its_evaluation_and_what_was_seen_inside(measured):
     found = rows_of(answer.claims(measured))
     assert found[2:4] == [
-        ["reference", "reference", "1,080 (5 seeds, 700 to 1,500)", "1,076", "25%", "0 of 5", ""],
-        ["C3", "no-target-network", "50.0 (3 seeds, 0.0 to 100)", "46.0", "0%", "3 of 3 v 0 of 5, p 0.018",
+        ["reference", "reference", "1,080 (5 seeds, 700 to 1,500)", "", "1,076", "25%", "0 of 5", ""],
+        ["C3", "no-target-network", "50.0 (3 seeds, 0.0 to 100)", "0.018", "46.0", "0%", "3 of 3 v 0 of 5, p 0.018",
          "confirmed here"],
     ]  # fmt: skip
+
+
+def test_where_no_verdict_can_follow_the_table_says_why_and_has_none(store):
+    put(store, "reference", REFERENCE)
+    put(store, "constant-reward", (800.0, 1_000.0, 1_300.0))
+    put(store, "no-target-network", (100, 50, 0))
+    text = answer.claims(store)
+    assert "**road_runner, ci-v1-16k** (above random play and its control? no: not above its control. So no" in text
+    assert {len(row) for row in rows_of(text)} == {7}
+    put(store, "reference", (5.0, 6.0), "pong")
+    put(store, "no-target-network", (0,), "pong")
+    assert "<summary>pong, ci-v1-16k: no control, so no verdicts</summary>" in answer.claims(store)
 
 
 def test_a_game_without_rewards_is_a_row_of_its_own(measured):

@@ -130,7 +130,9 @@ def test_both_tests_must_be_decidable():
     none = learnt("road_runner", reference, np.zeros(0))
     assert (none.decidable, none.holds, math.isnan(none.control_p)) == (False, False, True)
     many = learnt("road_runner", np.full(20, 1_000.0), np.zeros(20))
-    assert many.lowest_control_p == many.control_p == 1 / 10_000  # drawn: as seen, beside 9,999
+    assert many.lowest_control_p == many.control_p == 1 / math.comb(40, 20)  # counted
+    more = learnt("road_runner", np.full(21, 1_000.0), np.zeros(20))
+    assert more.lowest_control_p == more.control_p == 1 / 10_000  # drawn: as seen, beside 9,999
 
 
 # ---------------------------------------------------------------------- verdicts

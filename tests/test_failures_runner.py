@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from fake_runs import dead_pid, edit_json, write_run
 
+from benchmarks import jobs
 from benchmarks.costs import Costs
-from benchmarks.engines import local
 from benchmarks.failures.effects import deciding_reference_seeds
 from benchmarks.failures.matrix import SMALL, WHOLE, FailureMatrix
 from benchmarks.failures.prices import Prices, made_seconds
@@ -160,7 +160,7 @@ os.rename({str(staged)!r}, {str(folder)!r})
         return [sys.executable, "-S", "-c", program]
 
     monkeypatch.setattr(VariantJob, "command", command)
-    monkeypatch.setattr(local, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(jobs, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
 
 

@@ -85,7 +85,7 @@ def test_slow_epsilon_never_gets_below_three_quarters(frames):
 
 @pytest.mark.parametrize("name", AT_10M)
 def test_the_agents_command_line_reads_a_variant_as_it_is(name):
-    from benchmarks.engines.local import option_words
+    from benchmarks.jobs import option_words
 
     reference = PROTOCOLS["ci"].config
     variant = VARIANTS[name]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from rliable import metrics
+from scipy import stats
 from scipy.stats import binomtest, trim_mean
 
 from benchmarks.permutation import (
@@ -19,6 +20,7 @@ from benchmarks.permutation import (
     holm_of_discrete,
     iqm,
     iqm_difference,
+    mean_test,
     number_of,
     permutation_test,
     standardised_difference,
@@ -351,3 +353,43 @@ def test_tests_that_could_never_be_rejected_do_not_count():
     p_values = np.array([0.001, 0.02, 0.5])
     assert holm_of_discrete(p_values, np.full(3, 0.0001), 0.05).tolist() == holm(p_values).tolist()
     assert holm_of_discrete(np.zeros(0), np.zeros(0), 0.05).tolist() == []
+
+
+# ---------------------------------------------------------------------- means of one game, counted
+
+
+@pytest.mark.parametrize(("m", "n"), [(2, 6), (3, 5), (6, 6), (7, 2)])
+@pytest.mark.parametrize("ties", [False, True], ids=["distinct", "ties"])
+def test_counted_relabellings_are_those_that_scipy_lists(m, n, ties):
+    draw = np.random.default_rng(m * 10 + n)
+    first, second = (draw.integers(4, size=k) / 10 if ties else draw.normal(size=k) for k in (m, n))
+    test = mean_test(first, second)
+    for alternative, p in (("less", test.p_lower), ("greater", test.p_higher)):
+        listed = stats.permutation_test(
+            (first, second), lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis), vectorized=True,
+            n_resamples=np.inf, alternative=alternative,
+        )  # fmt: skip
+        assert p == pytest.approx(listed.pvalue, abs=1e-12)
+    assert test.difference == pytest.approx(first.mean() - second.mean())
+    assert (test.relabellings, test.exact) == (math.comb(m + n, m), True)
+
+
+def test_ten_million_relabellings_are_counted_and_agree_with_drawn_ones():
+    draw = np.random.default_rng(1)
+    first, second = draw.normal(0.5, size=13), draw.normal(size=13)
+    counted = mean_test(first, second)
+    drawn = permutation_test(first[:, None], second[:, None], statistic=standardised_difference, permutations=100_000)
+    assert counted.relabellings == 10_400_600
+    assert counted.p_higher == pytest.approx(drawn.p_higher, abs=4 * math.sqrt(drawn.p_higher / 100_000))
+    assert mean_test(first + 9, second).p_higher == 1 / 10_400_600
+
+
+def test_of_very_many_runs_relabellings_are_drawn():
+    assert not mean_test(np.arange(21.0), np.arange(20.0)).exact
+    assert mean_test(np.arange(20.0), np.arange(20.0)).exact
+
+
+def test_a_mean_of_nothing_or_of_no_number_is_refused():
+    for wrong in (np.zeros(0), np.array([np.nan])):
+        with pytest.raises(ValueError, match="expected"):
+            mean_test(wrong, np.zeros(2))

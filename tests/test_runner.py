@@ -13,8 +13,8 @@ import psutil
 import pytest
 from fake_runs import dead_pid, edit_json, stand_in, write_run
 
-from benchmarks.engines import local
-from benchmarks.engines.local import Ended, Job, run_jobs
+from benchmarks import jobs
+from benchmarks.jobs import Ended, Job, run_jobs
 from benchmarks.runner import Matrix, by_checkpoint, machine_share, populations, run_matrix
 from benchmarks.store import Store
 from dqn_ref.config import CI, NATURE, UserError
@@ -257,7 +257,7 @@ def runner_of(job, **options):
     """A process that runs ``job`` alone."""
     return subprocess.Popen(
         [sys.executable, "-c",
-         "import sys; from benchmarks.engines.local import *; from dqn_ref.config import CI\n"
+         "import sys; from benchmarks.jobs import *; from dqn_ref.config import CI\n"
          "class Given(Job):\n    def command(self, device, threads): return sys.argv[1:]\n"
          f"job = Given(('pong',), (0,), 1, CI, Path({str(job.group)!r}), Path({str(job.log)!r}))\n"
          "run_jobs([job], at_once=1, threads=1, device='cpu', on_end=print)",
@@ -294,7 +294,7 @@ def pretended(monkeypatch, small_machine):
 
 @pytest.fixture(autouse=True)
 def impatient_engine(monkeypatch):
-    monkeypatch.setattr(local, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(jobs, "POLL_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from dqn_ref.panel import Panel
 from dqn_ref.records import RunRecord
 from dqn_ref.run import run_population
 from dqn_ref.seeds import Member
+from dqn_ref.train import game_options
 from dqn_ref.video import Evaluation, Played, Recording, draw, in_colour, play_again, record_episode
 
 CPU = torch.device("cpu")
@@ -187,7 +188,7 @@ def test_sticky_actions_and_fire_on_reset_are_the_evaluations_own():
                       iteration_frames=480)  # fmt: skip
     played = play_again(always_fire, record, Evaluation(0.5, 3_000, 2), 1, CPU)
     seed = record.member.stream_seed("evaluation-emulator", 1)
-    options = module.game_options(record.config)
+    options = game_options(record.config)
     assert len(list(in_colour(played, ColourScreen("breakout", **options), seed))) == len(played.actions) + 1
     for name, other in (("sticky_action_probability", 0.0), ("fire_on_reset", False), ("frames_per_agent_step", 4)):
         with pytest.raises(RuntimeError, match="agent step"):

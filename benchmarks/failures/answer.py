@@ -12,7 +12,7 @@ from benchmarks.failures.effects import Learnt
 from benchmarks.failures.findings import Findings, Run, find, groups, scores_of
 from benchmarks.failures.inside import Inside
 from benchmarks.failures.inside_table import beyond_words
-from benchmarks.failures.numbers import points, share
+from benchmarks.failures.numbers import p_value, points, share
 from benchmarks.failures.table import ABOVE_BOTH, learnt_word
 from benchmarks.failures.variants import CLAIMS, CONTROL, REFERENCE, VARIANTS, Variant
 from benchmarks.markdown import folded, table
@@ -211,21 +211,24 @@ def claims(store: Store) -> str:
         for each in _dense(found):
             rows = [row for row in found.rows if row.game == each.game]
             reference = found.of(REFERENCE, each.game)
-            told = [
-                (row.variant.claim, row.variant.name, _scores(row.runs), *_seen(found, row.variant, each.game),
-                 str(row.judged.verdict))
+            header = [
+                "claim", "variant", "score", "lower: p, Holm", "held still", "targets explained",
+                "values beyond the bound", *(["verdict on the score"] if each.holds else []),
+            ]  # fmt: skip
+            told = [[REFERENCE.claim, REFERENCE.name, _scores(reference), "", *_seen(found, REFERENCE, each.game), ""]]
+            told += [
+                [row.variant.claim, row.variant.name, _scores(row.runs), p_value(row.judged.adjusted_lower),
+                 *_seen(found, row.variant, each.game), str(row.judged.verdict)]
                 for row in rows
             ]  # fmt: skip
-            own = (REFERENCE.claim, REFERENCE.name, _scores(reference), *_seen(found, REFERENCE, each.game), "")
-            header = (
-                "claim", "variant", "score", "held still", "targets explained", "values beyond the bound",
-                "verdict on the score",
-            )  # fmt: skip
-            rows_told = table(header, [own, *told], {"claim", "variant", "verdict on the score"})
-            if each.holds:
-                parts.append(f"**{each.game}, {group}:**\n\n{rows_told}")
-            else:  # no verdict on a score can follow
-                parts.append(folded(f"{each.game}, {group}: {learnt_word(each)}, so no verdicts", rows_told))
+            told = [row[: len(header)] for row in told]  # where no verdict can follow there is no column of them
+            rows_told = table(header, told, {"claim", "variant", "verdict on the score"})
+            name = f"{each.game}, {group}"
+            if each.decidable:
+                why = "" if each.holds else f" (above random play and its control? {learnt_word(each)}. So no verdicts)"
+                parts.append(f"**{name}**{why}:\n\n{rows_told}")
+            else:
+                parts.append(folded(f"{name}: {learnt_word(each)}, so no verdicts", rows_told))
     parts.append("".join(f"- {claim}: {words}\n" for claim, words in CLAIMS.items() if claim.startswith("C")))
     return "\n".join(parts)
 

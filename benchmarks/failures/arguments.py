@@ -28,7 +28,7 @@ class FailuresCommon:
     reference_seeds: int | None = None
     """Seeds of the reference. Default: 6, or as many as of a variant."""
     protocol: str | None = None
-    """Protocol that the variants change. Default: early, 100k frames, at which some faults show and most do not."""
+    """Protocol that the variants change. Default: early, 100k frames: values that run away show, little else."""
     frames: FramesOrDefault = None
     """Frames of each run, e.g. 200k. Default: the protocol's."""
     whole: bool = False

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.permutation import (
+    MOST_COUNTED,
     PERMUTATIONS,
     Relabellings,
     holm_of_discrete,
+    mean_test,
     number_of,
-    permutation_test,
-    standardised_difference,
 )
 from benchmarks.reference import human_and_random
 
@@ -69,8 +69,8 @@ class Learnt:
     @property
     def lowest_control_p(self) -> float:
         """The lowest ``control_p`` that so few runs permit."""
-        ways = number_of(len(self.control), len(self.scores), 1)
-        return 1 / (ways if ways <= PERMUTATIONS else PERMUTATIONS + 1)
+        few = len(self.control) + len(self.scores) <= MOST_COUNTED
+        return 1 / (number_of(len(self.control), len(self.scores), 1) if few else PERMUTATIONS + 1)
 
     @property
     def decidable(self) -> bool:
@@ -137,7 +137,7 @@ class Effect:
 
 def effect(variant: Scores, reference: Scores) -> Effect:
     """Compare the runs of a variant [m] with those of the reference [n]. Raises ValueError: none, or not finite."""
-    test = permutation_test(variant[:, None], reference[:, None], statistic=standardised_difference)
+    test = mean_test(variant, reference)
     degrees = len(variant) + len(reference) - 2
     squares = sum(float(((side - side.mean()) ** 2).sum()) for side in (variant, reference))
     return Effect(
@@ -171,14 +171,6 @@ def shift_interval(variant: Scores, reference: Scores) -> tuple[float, float] | 
     return float(limits[beyond]), float(limits[len(limits) - 1 - beyond])
 
 
-def detectable(m: int, n: int, level: float) -> float:
-    """Smallest drop, in standard deviations of a run, that m runs against n show with 80 % probability at ``level``.
-
-    Simulated with normal scores of equal spread; infinite where so few runs can never reach the level.
-    """
-    return _detectable(m, n, round(level, 12))
-
-
 def deciding_reference_seeds(m: int, n: int, comparisons: int) -> int:
     """Seeds of the reference, at least ``n``, with which m seeds of each of so many variants can be confirmed.
 
@@ -190,7 +182,11 @@ def deciding_reference_seeds(m: int, n: int, comparisons: int) -> int:
 
 
 @functools.cache
-def _detectable(m: int, n: int, level: float) -> float:
+def detectable(m: int, n: int, level: float) -> float:
+    """Smallest drop, in standard deviations of a run, that m runs against n show with 80 % probability at ``level``.
+
+    Simulated with normal scores of equal spread; infinite where so few runs can never reach the level.
+    """
     drawn = Relabellings.of(m, n, 1)
     total = len(drawn.first) + (not drawn.exact)
     if 1 / total >= level:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -124,10 +124,7 @@ def against(references: Mapping[str, Inside], variants: Sequence[Inside]) -> lis
     adjusted = holm_of_discrete(np.array(p_values), np.array(lowest), LEVEL)
     for place, p, own in zip(tested, p_values, adjusted, strict=True):
         each, reference = variants[place], references[variants[place].game]
-        found[place] = Inside(
-            each.variant, each.game, each.seeds, each.bound, each.beyond, each.medians,
-            (reference.beyond, reference.seeds), p, float(own),
-        )  # fmt: skip
+        found[place] = replace(each, reference=(reference.beyond, reference.seeds), p=p, adjusted=float(own))
     return found
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.costs import runs_at_once
-from benchmarks.engines.local import Job
 from benchmarks.failures.matrix import FailureMatrix, Place
 from benchmarks.failures.variants import Variant
+from benchmarks.jobs import Job
 from benchmarks.runner import by_checkpoint, clear_missing, make, populations
 from benchmarks.store import Store
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engines.local import end_with_parent
+from benchmarks.jobs import end_with_parent
 from dqn_ref.config import UserError
 from dqn_ref.provenance import git_in
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.curves import Curves, Measurement
+from benchmarks.curves import Curves
 from benchmarks.imports.declared import Declared
 from benchmarks.imports.runs import Run, episode_scores, gridded_curves, in_frames
 from benchmarks.imports.tables import MOST
+from benchmarks.scores import training_measurement
 from dqn_ref.config import UserError
 from dqn_ref.records import RunRecord
 
@@ -39,25 +40,16 @@ def _protocol(record: RunRecord) -> str:
 
 
 def _run(record: RunRecord) -> Run:
-    config = record.config
-    episodes = [episode for episode in record.episodes() if episode["end"] != "iteration_end"]
+    config, episodes = record.config, record.full_episodes()
     if any(max(abs(episode["frame"]), abs(episode["raw_return"])) > MOST for episode in episodes):
         raise UserError(f"{record.folder / 'episodes.csv'} is broken: a number is beyond all measure.")
-    measured = Measurement(
-        returns="training",
-        epsilon=config.epsilon_end,
-        sticky_action_probability=config.sticky_action_probability,
-        max_frames=config.max_episode_frames,
-        life_loss_ends_episode=False,  # raw_return is that of the whole game, whatever a life lost does to learning
-        best_network=False,
-    )
     return Run(
         game=record.member.game,
         seed=record.member.seed,
         place=record.folder,
         frames=in_frames(np.array([episode["frame"] for episode in episodes], np.int64), 1, record.folder),
         values=np.array([episode["raw_return"] for episode in episodes], np.float64),
-        measured=measured,
+        measured=training_measurement(config),
         end=config.total_frames,
         total=config.total_frames,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -180,7 +180,7 @@ def diagnose(log: Log) -> Diagnosis:
             found[cause.id] = answer
     found = {name: each for name, each in found.items() if not set(each.cause.unless) & _sure(found.values())}
     explained = {name: _explained(each, found) for name, each in found.items()}
-    ranked = _ranked([_with(each, explained[name]) for name, each in found.items()])
+    ranked = _ranked([replace(each, explained_by=explained[name]) for name, each in found.items()])
     return Diagnosis(log, returns, tuple(ranked), tuple(unlooked), machine(log), early(log))
 
 
@@ -227,10 +227,6 @@ def _explained(each: Found, found: dict[str, Found]) -> tuple[str, ...]:
     """Faults found that bring ``each`` about, if it is a symptom."""
     sure = _sure(found.values())
     return tuple(name for name in found if name in sure and each.cause.id in BY_ID[name].leads_to)
-
-
-def _with(each: Found, explained_by: tuple[str, ...]) -> Found:
-    return Found(each.cause, each.confidence, each.evidence, each.against, each.not_seen, explained_by)
 
 
 def _ranked(found: Collection[Found]) -> list[Found]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.doctor.verdicts.diagnosis import Diagnosis
 from benchmarks.doctor.verdicts.log import Log, Series
-from benchmarks.doctor.verdicts.quantities import horizon, setting
+from benchmarks.doctor.verdicts.quantities import value_bound
 from benchmarks.plots.style import (
     GREY,
     PALETTE,
@@ -107,7 +107,7 @@ def _entries(diagnosis: Diagnosis) -> list[Entry]:
     entries: list[Entry] = []
     if diagnosis.learning.random is not None:
         entries.append((Line2D([], [], color=GREY, linestyle=(0, (4, 3)), linewidth=1), "random policy"))
-    if np.isfinite(_bound(diagnosis.log)) and "q_max" in diagnosis.log.series:
+    if np.isfinite(value_bound(diagnosis.log)) and "q_max" in diagnosis.log.series:
         entries.append((Line2D([], [], color=GREY, linestyle=(0, (1, 1.2)), linewidth=1.2), "bound of returns"))
     if any(each.evidence for each in diagnosis.causes):
         entries.append((Line2D([], [], color=CROSSED, linewidth=1.2), "bar that was crossed"))
@@ -121,10 +121,6 @@ def _numbers(log: Log, name: str) -> Series | None:
         return None
     step = -(-len(series.values) // MOST_POINTS)
     return Series(series.frames[::step], series.values[::step])
-
-
-def _bound(log: Log) -> float:
-    return setting(log, "reward_clip") * horizon(log)
 
 
 def _draw(axis: Axes, panel: Panel, diagnosis: Diagnosis) -> None:
@@ -162,7 +158,7 @@ def _draw(axis: Axes, panel: Panel, diagnosis: Diagnosis) -> None:
 
 
 def _mark_bound(axis: Axes, log: Log) -> None:
-    bound = _bound(log)
+    bound = value_bound(log)
     low, high = axis.get_ylim()
     if np.isfinite(bound) and bound < 4 * max(abs(low), abs(high)):  # else it would flatten what is there
         axis.axhline(bound, color=GREY, linestyle=(0, (1, 1.2)), linewidth=1.2, zorder=1)

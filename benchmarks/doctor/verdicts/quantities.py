@@ -220,7 +220,8 @@ def _bound_ratio(bound: float, q: Values) -> Values:
     return np.abs(q) / bound
 
 
-def _value_bound(log: Log) -> float:
+def value_bound(log: Log) -> float:
+    """Largest value that any state can have, in clipped rewards."""
     return setting(log, "reward_clip") * horizon(log)
 
 
@@ -235,7 +236,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     ),
     "value_bound": Quantity(
         "max |Q| over r_max / (1 - discount)", ("q_max",), ("discount", "reward_clip"),
-        _scaled("q_max", _value_bound, formula=_bound_ratio),
+        _scaled("q_max", value_bound, formula=_bound_ratio),
     ),
     "overestimate": Quantity(
         "(Q of first states - their return) / (1 + |their return|)", ("q_start", "start_return"), (),
@@ -244,7 +245,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     "values_over_rewards": Quantity(
         "mean Q over the discounted sum of the rewards in replay", ("q_mean", "nonzero_reward_share"),
         ("discount", "reward_clip"),
-        _scaled("q_mean", _value_bound, "nonzero_reward_share",
+        _scaled("q_mean", value_bound, "nonzero_reward_share",
                 formula=lambda bound, q, share: np.where(share > 0, q / (bound * share), np.nan)),
     ),
     "settled_horizon": Quantity(

@@ -75,9 +75,7 @@ def _own(folder: Path) -> Log:
 
 
 def _own_episodes(record: RunRecord) -> Episodes:
-    """Episodes that ran to their end: what the end of an iteration cut off has no return of a game."""
-    rows = [row for row in record.episodes() if row["end"] != "iteration_end"]
-    columns = {}
+    rows, columns = record.full_episodes(), {}
     for name in ("frame", "raw_return", "length_frames", "clipped_return", "lives_lost"):
         # lives_lost: records of older versions lack it
         values = [float(row[name]) for row in rows] if all(row.get(name) is not None for row in rows) else []
