@@ -186,7 +186,13 @@ def test_what_a_job_prints_is_kept_in_its_log_with_its_errors(script):
 
 @pytest.mark.parametrize("at_once", [1, 2, 3])
 def test_so_many_jobs_run_side_by_side_and_no_more(script, tmp_path, at_once):
-    jobs = [script(f"job{k}", "write('start'); time.sleep(0.4); write('end')") for k in range(2 * at_once)]
+    """A job of the first round waits for the others of it, however slowly they start."""
+    together = (
+        f"write('start'); most = time.monotonic() + 60\n"
+        f"while tape.read_text().count('start') < {at_once} and time.monotonic() < most: time.sleep(0.01)\n"
+        "time.sleep(0.1); write('end')"
+    )
+    jobs = [script(f"job{k}", together) for k in range(2 * at_once)]
     run_scripts(jobs, at_once=at_once)
     running, most = set(), 0
     for word, name in tape(tmp_path):
