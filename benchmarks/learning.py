@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from benchmarks.costs import format_seconds
 from benchmarks.curves import Curves
+from benchmarks.failures.numbers import p_value
 from benchmarks.markdown import table
+from benchmarks.permutation import mean_test
 from benchmarks.plots.words import revisions
+from benchmarks.random_play import chance
 from benchmarks.reference import human_and_random
-from benchmarks.scores import iteration_scores
+from benchmarks.scores import iteration_scores, protocol_evaluation
 from benchmarks.sources import ORIGINS, published, run_curves, run_folders
 from benchmarks.store import Store
 from dqn_ref.config import DQNConfig, UserError, format_frames
@@ -66,8 +69,8 @@ class Group:
                 shares.append(max(0.0, 1.0 - median(ratios)))
         return shares
 
-    def facts(self) -> list[str]:
-        """What it was made by, and each run's evaluations."""
+    def facts(self, store: Store) -> list[str]:
+        """What it was made by, and each run's evaluations, the last beside random play."""
         config, provenance = self.config, self.records[0].provenances[0]
         seconds = median(record.seconds for record in self.records)
         return [
@@ -76,7 +79,8 @@ class Group:
             f"{provenance['torch']['threads']} thread(s) a run, {format_seconds(seconds)} a run (median), "
             f"{revisions(self.records)}.",
             *(
-                f"{self.name}, the evaluations of {record.folder.name}: {_evaluations(record)}."
+                f"{self.name}, the evaluations of {record.folder.name}: {_evaluations(record)}"
+                f"{_over_chance(store, record)}."
                 for record in self.records
             ),
         ]
@@ -109,10 +113,11 @@ def markdown(store: Store) -> str:
             explained.append((*place, *(_shares(group.explained(game, frames)) for group in groups)))
     evaluation = groups[0].curves.measured
     facts = [
-        *(line for group in groups for line in group.facts()),
+        *(line for group in groups for line in group.facts(store)),
         "A score is the mean of the evaluations after each million frames until then, of the last five at most, each "
         f"of {groups[0].config.evaluation_episodes} episodes with epsilon {evaluation.epsilon:g}; in brackets the "
-        "lowest and highest seed.",
+        "lowest and highest seed. Above random play is meant of the final network: its episodes' mean against that of "
+        "random play at the agent's frame skip, which is ours, by a one-sided permutation test.",
         f"{PUBLISHED}: {ORIGINS[PUBLISHED]}, the paper's settings, except that {DIFFERS}. Not measured alike, as far "
         f"as known: {'; '.join(evaluation.differences(theirs.measured)) or 'nothing'}.",
         f"The smallest p that a permutation test of two of these columns could give is {least:.2g}"
@@ -129,6 +134,16 @@ def markdown(store: Store) -> str:
 def _evaluations(record: RunRecord) -> str:
     scores = sorted(iteration_scores(record).items())
     return ", ".join(f"{score:,.1f} after {format_frames(frames)}" for frames, score in scores)
+
+
+def _over_chance(store: Store, record: RunRecord) -> str:
+    """Whether the final network's episodes show that it plays better than chance; nothing where none is stored."""
+    played = chance(store, record.member.game)
+    if played is None:
+        return ""
+    returns = np.array([each["raw_return"] for each in protocol_evaluation(record)["episodes"]], np.float64)
+    p = mean_test(returns, np.array(played.returns[0], np.float64)).p_higher
+    return f" ({f'above random play, p {p_value(p)}' if p < 0.05 else 'not above random play'})"
 
 
 def _words(scores: NDArray[np.float64]) -> str:

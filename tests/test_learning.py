@@ -6,6 +6,7 @@ import pytest
 from fake_runs import evaluation, write_run
 
 from benchmarks.learning import markdown
+from benchmarks.random_play import Played, as_record
 from benchmarks.store import Store
 from dqn_ref.config import NATURE, UserError
 from dqn_ref.records import RunRecord
@@ -41,6 +42,17 @@ def test_scores_are_means_over_iterations_beside_those_of_nnabla_at_the_same_fra
     assert "this DQN: protocol nature-v1 in float32, stopped at 2M frames." in text
     assert "columns could give is 0.2: so few seeds" in text  # 2 of the 10 ways to choose 2 of 5
     assert "cap of an episode: at most 108,000 frames an episode on one side, not known on the other" in text
+
+
+def test_a_final_network_is_held_against_chance_where_chance_was_played(tmp_path):
+    """Evaluations of fake runs score the same in every episode: 500 is above all of chance, 300 above half of it."""
+    store = Store(tmp_path)
+    run(store, 0, 300, 500)
+    run(store, 1, 300, 300)
+    store.store_random_play("assault", as_record([Played("assault", "random", [[200, 400] * 15], 9)], 30))
+    text = markdown(store)
+    assert "assault-s0: 300.0 after 1M, 500.0 after 2M (above random play, p < 0.001)." in text
+    assert "assault-s1: 300.0 after 1M, 300.0 after 2M (not above random play)." in text
 
 
 def tell_ratios(folder, ratio_of):
