@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.costs import format_seconds
 from benchmarks.curves import Curves
 from benchmarks.failures.numbers import p_value
-from benchmarks.markdown import table
+from benchmarks.markdown import folded, table
 from benchmarks.permutation import mean_test
 from benchmarks.plots.words import revisions
 from benchmarks.random_play import chance
@@ -127,7 +127,7 @@ def markdown(store: Store) -> str:
         table(("game", "frames", *names, PUBLISHED, "random play", "human"), scores, ("game",)),
         "How much of the variance of their targets the values explain (of each seed; median of 500k frames):\n",
         table(("game", "frames", *names), explained, ("game",)),
-        *(f"- {fact}" for fact in facts), "",
+        folded("How these were made and measured, and each evaluation", "".join(f"- {fact}\n" for fact in facts)),
     ])  # fmt: skip
 
 
