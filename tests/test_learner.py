@@ -161,7 +161,7 @@ def test_a_hundred_updates_on_real_play_equal_float64_numpys(new_learner, played
         dw = oracle.backward(inputs, delta, batch.a_tm1.numpy(), is_open=[x > 0 for x in activations])
         oracle.step(dw)
         assert learner.loss_sum.item() == pytest.approx(numpy_td_loss(delta), rel=1e-5)
-        norm = torch.cat([d.flatten() for d in learner.gradient]).norm().item()
+        norm = torch.cat([d.flatten().double() for d in learner.gradient]).norm().item()
         assert norm == pytest.approx(np.sqrt(sum((d**2).sum() for d in dw)), rel=1e-5)
         beyond += [np.sum(delta < -1), np.sum(abs(delta) < 1), np.sum(delta > 1)]
         for weights, optimizer in zip(others, torchs, strict=True):

@@ -91,7 +91,7 @@ MUTANTS = (
     Mutant("learns-in-warm-up", "learning starts before replay is filled",
            "dqn_ref/train.py", "step > config.replay_start_agent_steps and", ""),
     Mutant("no-no-ops", "training episodes all start alike",
-           "dqn_ref/train.py", "max_noops=config.max_noops", "max_noops=0"),
+           "dqn_ref/train.py", '"max_noops": config.max_noops', '"max_noops": 0'),
     Mutant("evaluates-greedily", "evaluation never explores",
            "dqn_ref/evaluate.py", "bool(self.explore.random() < epsilon)", "bool(self.explore.random() < 0)"),
     Mutant("one-evaluation-episode", "every evaluation episode is the same one",
