@@ -61,7 +61,8 @@ def score_report(matrix: Matrix, scores: ScoreMatrix) -> ScoreReport:
 def score_table(report: ScoreReport) -> Table:
     """The report as a table for a terminal."""
     matrix = report.matrix
-    table = Table(title=f"{matrix.suite}, {matrix.group}, {matrix.num_seeds} seeds", box=None, title_justify="left")
+    seeds = f"{matrix.num_seeds} seed{'s'[: matrix.num_seeds > 1]}"
+    table = Table(title=f"{matrix.suite}, {matrix.group}, {seeds}", box=None, title_justify="left")
     for name in HEADER:
         table.add_column(name, justify="left" if name == "game" else "right", no_wrap=True)
     for row in report.rows:
