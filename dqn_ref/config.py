@@ -144,6 +144,8 @@ class DQNConfig:
     """Add min_squared_gradient to the root instead, as torch.optim.RMSprop does with its eps. Code: no."""
     error_clip: float | None = 1.0
     """The TD error's gradient is clipped to plus and minus this; None: it is not. Paper, code: 1."""
+    error_scale: float = 1.0
+    """What the TD error is multiplied by before it is clipped. Code: 1. Of a squared error without its half: 2."""
     loss_reduction: Literal["sum", "mean"] = "sum"
     """How the losses of a batch become one. Code: sum. (A mean would need min_squared_gradient = 0.01 / 32**2.)"""
 
@@ -187,7 +189,8 @@ class DQNConfig:
                      "epsilon_start", "epsilon_end", "evaluation_epsilon"):  # fmt: skip
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UserError(f"{name} must lie between 0 and 1, got {getattr(self, name)!r}.")
-        for name in ("learning_rate", "min_squared_gradient", "input_divisor", "error_clip", "reward_clip"):
+        for name in ("learning_rate", "min_squared_gradient", "input_divisor", "error_scale", "error_clip",
+                     "reward_clip"):  # fmt: skip
             value, clip = getattr(self, name), name.endswith("_clip")
             if not (clip and value is None) and not 0.0 < value < math.inf:
                 raise UserError(f"{name} must be a number above 0{', or None' if clip else ''}, got {value!r}.")

@@ -23,10 +23,11 @@ def td_loss(
     q_t: Tensor,
     error_clip: float | None = 1.0,
     reduction: str = "sum",
+    error_scale: float = 1.0,
 ) -> Tensor:
     """The paper's loss, summed over the batch (Methods, "Training algorithm").
 
-    Its gradient with respect to q_tm1[a] is the TD error clipped to +-error_clip: the Huber loss.
+    Its gradient with respect to q_tm1[a] is the TD error, times error_scale, clipped to +-error_clip: a Huber loss.
     The *gradient* is clipped, not the loss; a clipped loss would have no gradient where it matters.
 
     Args:
@@ -37,6 +38,7 @@ def td_loss(
         q_t: [B, A] target network's values of the states that followed.
         error_clip: bound of the gradient; None for none, which makes it half the squared error.
         reduction: "sum" as in the released code, or "mean".
+        error_scale: 1 as in the released code; 2 is the slope of a squared error without its half.
 
     Returns:
         A scalar.
@@ -46,8 +48,10 @@ def td_loss(
     taken = a_tm1[:, None] == torch.arange(q_tm1.shape[1], device=q_tm1.device)
     value = (q_tm1 * taken).sum(dim=1)  # [B]
     if error_clip is None:
-        return torch.nn.functional.mse_loss(value, target, reduction=reduction) / 2
-    return torch.nn.functional.huber_loss(value, target, reduction=reduction, delta=error_clip)
+        loss = torch.nn.functional.mse_loss(value, target, reduction=reduction) / 2
+    else:
+        loss = torch.nn.functional.huber_loss(value, target, reduction=reduction, delta=error_clip / error_scale)
+    return loss if error_scale == 1 else loss * error_scale
 
 
 class Learner:
@@ -71,6 +75,7 @@ class Learner:
         squared_gradient_decay: float,
         min_squared_gradient: float,
         error_clip: float | None,
+        error_scale: float = 1.0,
         floor_outside_root: bool = False,
         loss_reduction: str = "sum",
         precision: str = "float32",
@@ -78,6 +83,7 @@ class Learner:
         make_network: MakeNetwork = NatureNetwork,
     ) -> None:
         self.error_clip = error_clip
+        self.error_scale = error_scale
         self.loss_reduction = loss_reduction
         self.online = make_network(num_actions, init, device)
         self.target = make_network(num_actions, init, device).requires_grad_(False)
@@ -108,7 +114,9 @@ class Learner:
         with torch.no_grad():
             q_t = self.target(batch.s_t).float()  # [B, A]
         q_tm1 = self.network(batch.s_tm1).float()  # [B, A]
-        loss = td_loss(q_tm1, batch.a_tm1, batch.r_t, batch.discount_t, q_t, self.error_clip, self.loss_reduction)
+        loss = td_loss(
+            q_tm1, batch.a_tm1, batch.r_t, batch.discount_t, q_t, self.error_clip, self.loss_reduction, self.error_scale
+        )
         gradient = torch.autograd.grad(loss, self._network_weights)
         if self.network is self.online:
             self.gradient = gradient

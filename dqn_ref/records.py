@@ -41,7 +41,7 @@ STATUSES = ("running", "finished", "interrupted", "failed")
 ADDED_FIELDS = frozenset({
     "fire_on_reset", "life_loss_terminal", "history_padding", "target_period_updates", "floor_outside_root",
     "loss_reduction", "streams_per_member", "precision", "reward_clip", "network", "frames_per_state",
-    "input_divisor", "optimizer", "constant_reward", "initial_weights",
+    "input_divisor", "optimizer", "constant_reward", "initial_weights", "error_scale",
 })  # fmt: skip
 
 CHECKPOINT, ACTIONS = "checkpoint.safetensors", "actions.bin"  # of a run that has not finished

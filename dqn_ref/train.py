@@ -115,6 +115,7 @@ def make_population(
             squared_gradient_decay=config.squared_gradient_decay,
             min_squared_gradient=config.min_squared_gradient,
             error_clip=config.error_clip,
+            error_scale=config.error_scale,
             floor_outside_root=config.floor_outside_root,
             loss_reduction=config.loss_reduction,
             precision=config.precision,

@@ -26,6 +26,7 @@ SWITCHES = {
     "target_period_updates": 10_000,
     "floor_outside_root": True,
     "loss_reduction": "mean",
+    "error_scale": 2.0,
     "max_episode_frames": 18_000,
     "evaluation_max_frames": 18_000,
     "streams_per_member": 4,

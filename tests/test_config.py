@@ -133,6 +133,7 @@ def test_what_is_shown_reads_back_as_the_same_frames(frames):
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"min_squared_gradient": -0.01}, "min_squared_gradient"),
         ({"error_clip": 0.0}, "error_clip"),
+        ({"error_scale": 0.0}, "error_scale must be a number above 0, got"),
         ({"total_frames": 1_000_002}, "total_frames"),
         ({"iteration_frames": 999_999}, "iteration_frames"),
         ({"total_frames": 999_996}, "one iteration"),

@@ -41,6 +41,20 @@ def test_the_clip_is_a_parameter(clip, gradient):
     assert gradient_at(3.0, clip) == pytest.approx(gradient)
 
 
+@pytest.mark.parametrize("clip", [1.0, 0.5, None])
+def test_a_scaled_error_is_clipped_after_it_was_scaled(clip):
+    """An error of e is the slope of the square's half; of the square, without the half, it is 2 e."""
+    errors = torch.tensor([0.1, -0.2, 0.4, 0.6, -3.0, 7.0], dtype=torch.float64)
+    q_tm1 = torch.zeros(6, 1, dtype=torch.float64, requires_grad=True)
+    loss = td_loss(q_tm1, torch.zeros(6, dtype=torch.int64), errors, torch.zeros(6), q_tm1.detach(), clip,
+                   error_scale=2.0)  # fmt: skip
+    loss.backward()
+    bound = float("inf") if clip is None else clip
+    assert q_tm1.grad[:, 0].tolist() == pytest.approx((-2 * errors).clamp(-bound, bound).tolist())
+    if clip is None:
+        assert loss.item() == pytest.approx((errors**2).sum().item())
+
+
 @pytest.mark.fidelity(5)
 def test_the_loss_by_hand_is_a_sum_over_the_batch():
     """Targets 1 + .5 * 4 = 3, and -1 (terminal). Errors 3 - 2.5 = .5 and -1 - 2 = -3: .5**2 / 2 + (3 - 1/2)."""

@@ -265,14 +265,15 @@ def test_configuration_reaches_the_parts(tiny_config):
     config = tiny_config(
         learning_rate=0.1, gradient_decay=0.2, squared_gradient_decay=0.3, min_squared_gradient=0.4, error_clip=0.5,
         discount=0.6, replay_capacity=77, batch_size=5, loss_reduction="mean", floor_outside_root=True,
-        history_padding="first_frame",
+        history_padding="first_frame", error_scale=2.0,
     )  # fmt: skip
     population = make_population(config, [Member("breakout", 0)], [4], CPU)
     learner, replay = population.agents[0].learner, population.replay
     optimizer = learner.optimizer
     assert (optimizer.learning_rate, optimizer.gradient_decay) == (0.1, 0.2)
     assert (optimizer.squared_gradient_decay, optimizer.min_squared_gradient) == (0.3, 0.4)
-    assert (learner.error_clip, learner.loss_reduction, optimizer.floor_outside_root) == (0.5, "mean", True)
+    assert (learner.error_clip, learner.error_scale, learner.loss_reduction) == (0.5, 2.0, "mean")
+    assert optimizer.floor_outside_root
     assert (replay.discount, replay.capacity, replay.repeat_first_frame) == (0.6, 77, True)
     assert population.batch_size == 5
 
