@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -29,14 +29,18 @@ RESAMPLES = 10_000
 NO_RUNS = "No run is stored yet: `tox -e bench-failures` makes the first.\n"
 
 
-def _each_game(store: Store, words: Callable[[Findings, Learnt], str]) -> str:
-    parts = [words(found, each) for group in groups(store) for found in [find(store, group)] for each in _dense(found)]
-    return "\n".join(parts) or NO_RUNS
+def _found(store: Store) -> list[Findings]:
+    return [find(store, group) for group in groups(store)]
 
 
-def _dense(found: Findings) -> list[Learnt]:
-    """Of each game on which variants were compared; the others, where rewards are sparse, have ``sparseness``."""
-    return [each for each in found.learnt if any(row.game == each.game for row in found.rows)]
+def _compared(store: Store) -> list[tuple[Findings, Learnt]]:
+    """Each game on which variants were compared; the others, where rewards are sparse, have ``sparseness``."""
+    return [
+        (found, each)
+        for found in _found(store)
+        for each in found.learnt
+        if any(row.game == each.game for row in found.rows)
+    ]
 
 
 # ---------------------------------------------------------------------- is it learning at all?
@@ -44,7 +48,7 @@ def _dense(found: Findings) -> list[Learnt]:
 
 def state_of_learning(store: Store) -> str:
     """What the reference had learnt at each budget and game, in sentences."""
-    return _each_game(store, lambda found, each: _state(store, found, each))
+    return "\n".join(_state(store, found, each) for found, each in _compared(store)) or NO_RUNS
 
 
 def _state(store: Store, found: Findings, each: Learnt) -> str:
@@ -108,19 +112,17 @@ def beside_the_control(store: Store) -> str:
         "share of its gain that the control has too (95 % bootstrap over seeds)",
     )  # fmt: skip
     rows = list[tuple[str, ...]]()
-    for group in groups(store):
-        found = find(store, group)
-        for each in _dense(found):
-            reference = found.of(REFERENCE, each.game)
-            rows.append((
-                each.game,
-                format_frames(reference[0].record.config.total_frames),
-                _chance(store, each),
-                _held(store, each.game),
-                _scores(found.of(CONTROL, each.game)),
-                _scores(reference),
-                _unaware(store, each),
-            ))  # fmt: skip
+    for found, each in _compared(store):
+        reference = found.of(REFERENCE, each.game)
+        rows.append((
+            each.game,
+            format_frames(reference[0].record.config.total_frames),
+            _chance(store, each),
+            _held(store, each.game),
+            _scores(found.of(CONTROL, each.game)),
+            _scores(reference),
+            _unaware(store, each),
+        ))  # fmt: skip
     return table(header, rows) if rows else NO_RUNS
 
 
@@ -154,17 +156,11 @@ def rise(store: Store) -> str:
         "setting", "frames", "copies to the target", "by arithmetic", "measured: value of first states / what followed"
     )  # fmt: skip
     rows = list[tuple[str, ...]]()
-    for group in groups(store):
-        found = find(store, group)
-        for each in _dense(found):
-            reference = found.of(REFERENCE, each.game)
-            config = reference[0].record.config
-            seen = _inside(found, REFERENCE, each.game).medians
-            name = f"{each.game}, {reference[0].record.protocol}"
-            arrived = (
-                f"{seen['q_start'] / seen['start_return']:.0%}" if seen["start_return"] > 0 else "nothing followed"
-            )
-            rows.append(_rise_row(name, config, arrived))
+    for found, each in _compared(store):
+        record = found.of(REFERENCE, each.game)[0].record
+        seen = _inside(found, REFERENCE, each.game).medians
+        arrived = f"{seen['q_start'] / seen['start_return']:.0%}" if seen["start_return"] > 0 else "nothing followed"
+        rows.append(_rise_row(f"{each.game}, {record.protocol}", record.config, arrived))
     for millions in EARLY_MILLIONS:
         rows.append(_rise_row("the paper's", replace(NATURE.config, total_frames=millions * 1_000_000), ""))
     return table(header, rows)
@@ -194,7 +190,7 @@ def sparseness(store: Store) -> str:
     rows = [
         (each.game, found.group, share(found.reward_share(each.game)), points(each.random),
          _scores(found.of(REFERENCE, each.game)), _scores(found.of(CONTROL, each.game)), learnt_word(each))
-        for group in groups(store) for found in [find(store, group)] for each in found.learnt
+        for found in _found(store) for each in found.learnt
     ]  # fmt: skip
     header = ("game", "runs", "transitions with a reward", "random (published)", "reference", "control", ABOVE_BOTH)
     return table(header, rows, {"game", "runs", ABOVE_BOTH}) if rows else NO_RUNS
@@ -206,29 +202,26 @@ def sparseness(store: Store) -> str:
 def claims(store: Store) -> str:
     """A row for each claim and variant that was run: what was measured, and whether that says anything."""
     parts = list[str]()
-    for group in groups(store):
-        found = find(store, group)
-        for each in _dense(found):
-            rows = [row for row in found.rows if row.game == each.game]
-            reference = found.of(REFERENCE, each.game)
-            header = [
-                "claim", "variant", "score", "lower: p, Holm", "held still", "targets explained",
-                "values beyond the bound", *(["verdict on the score"] if each.holds else []),
-            ]  # fmt: skip
-            told = [[REFERENCE.claim, REFERENCE.name, _scores(reference), "", *_seen(found, REFERENCE, each.game), ""]]
-            told += [
-                [row.variant.claim, row.variant.name, _scores(row.runs), p_value(row.judged.adjusted_lower),
-                 *_seen(found, row.variant, each.game), str(row.judged.verdict)]
-                for row in rows
-            ]  # fmt: skip
-            told = [row[: len(header)] for row in told]  # where no verdict can follow there is no column of them
-            rows_told = table(header, told, {"claim", "variant", "verdict on the score"})
-            name = f"{each.game}, {group}"
-            if each.decidable:
-                why = "" if each.holds else f" (above random play and its control? {learnt_word(each)}. So no verdicts)"
-                parts.append(f"**{name}**{why}:\n\n{rows_told}")
-            else:
-                parts.append(folded(f"{name}: {learnt_word(each)}, so no verdicts", rows_told))
+    for found, each in _compared(store):
+        reference = found.of(REFERENCE, each.game)
+        header = [
+            "claim", "variant", "score", "lower: p, Holm", "held still", "targets explained",
+            "values beyond the bound", *(["verdict on the score"] if each.holds else []),
+        ]  # fmt: skip
+        told = [[REFERENCE.claim, REFERENCE.name, _scores(reference), "", *_seen(found, REFERENCE, each.game), ""]]
+        told += [
+            [row.variant.claim, row.variant.name, _scores(row.runs), p_value(row.judged.adjusted_lower),
+             *_seen(found, row.variant, each.game), str(row.judged.verdict)]
+            for row in found.rows if row.game == each.game
+        ]  # fmt: skip
+        told = [row[: len(header)] for row in told]  # where no verdict can follow there is no column of them
+        rows_told = table(header, told, {"claim", "variant", "verdict on the score"})
+        name = f"{each.game}, {found.group}"
+        if each.decidable:
+            why = "" if each.holds else f" (above random play and its control? {learnt_word(each)}. So no verdicts)"
+            parts.append(f"**{name}**{why}:\n\n{rows_told}")
+        else:
+            parts.append(folded(f"{name}: {learnt_word(each)}, so no verdicts", rows_told))
     parts.append("".join(f"- {claim}: {words}\n" for claim, words in CLAIMS.items() if claim.startswith("C")))
     return "\n".join(parts)
 
@@ -246,7 +239,7 @@ def explained(td_error_ratio: float) -> str:
 
 def untried(store: Store) -> str:
     """Variants that no stored run has tried."""
-    tried = {run.variant.name for group in groups(store) for run in find(store, group).runs}
+    tried = {run.variant.name for found in _found(store) for run in found.runs}
     missing = [name for name in VARIANTS if name not in tried]
     return f"Not run yet: {', '.join(missing)}.\n" if missing else "Every variant has been run.\n"
 
@@ -256,7 +249,7 @@ def untried(store: Store) -> str:
 
 def cost_of_measuring(store: Store) -> str:
     """Share of training time that went into rows of progress and saved weights: what the intervals do not count."""
-    runs = [run for group in groups(store) for run in find(store, group).runs if run.variant is REFERENCE]
+    runs = [run for found in _found(store) for run in found.runs if run.variant is REFERENCE]
     if not runs:
         return NO_RUNS
     rows, outside, wall = 0, 0.0, 0.0
