@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb, isfinite
@@ -28,9 +28,11 @@ from dqn_ref.provenance import machine_words
 from dqn_ref.records import RunRecord
 
 PUBLISHED = "nnabla-rl-dqn"
-# Of the paper's settings and ours; seen in its dqn_reproduction.py, and in what that calls, at the revision published.
-DIFFERS = "its initial weights are those of `--initial-weights he_normal`, and an evaluation lasts 125,000 agent steps"
-OURS = "this DQN"
+# What of it is neither the paper's nor ours, and an option here; and what is none. Seen in its dqn_reproduction.py, and
+# in what that calls, at the revision published.
+CHOICES = {"history_padding": "first_frame", "initial_weights": "he_normal", "error_scale": 2.0}
+DIFFERS = "its epsilon falls during the warm-up too, and an evaluation lasts 125,000 agent steps"
+OURS, LIKE_THEIRS = "this DQN", "this DQN, with nnabla-rl's choices"
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,10 @@ class Group:
     @property
     def name(self) -> str:
         """``this DQN``, and what of it is not the protocol's."""
-        return ", ".join([OURS, *(f"`{field} = {value}`" for field, value in self.records[0].overrides.items())])
+        changes = self.records[0].overrides
+        if changes == CHOICES:
+            return LIKE_THEIRS
+        return ", ".join([OURS, *(f"`{field} = {value}`" for field, value in changes.items())])
 
     def explained(self, game: str, frames: int) -> list[float]:
         """Share of their targets' variance that the values of each run explain: the median of the 500k frames before.
@@ -118,8 +123,9 @@ def markdown(store: Store) -> str:
         f"of {groups[0].config.evaluation_episodes} episodes with epsilon {evaluation.epsilon:g}; in brackets the "
         "lowest and highest seed. Above random play is meant of the final network: its episodes' mean against that of "
         "random play at the agent's frame skip, which is ours, by a one-sided permutation test.",
-        f"{PUBLISHED}: {ORIGINS[PUBLISHED]}, the paper's settings, except that {DIFFERS}. Not measured alike, as far "
-        f"as known: {'; '.join(evaluation.differences(theirs.measured)) or 'nothing'}.",
+        f"{PUBLISHED}: {ORIGINS[PUBLISHED]}, the paper's settings, except for its choices, which here are "
+        f"`{options(CHOICES)}`, and that {DIFFERS}. Not measured alike, as far as known: "
+        f"{'; '.join(evaluation.differences(theirs.measured)) or 'nothing'}.",
         f"The smallest p that a permutation test of two of these columns could give is {least:.2g}"
         f"{': so few seeds cannot show a difference' if least >= 0.05 else ''}.",
     ]
@@ -129,6 +135,12 @@ def markdown(store: Store) -> str:
         table(("game", "frames", *names), explained, ("game",)),
         folded("How these were made and measured, and each evaluation", "".join(f"- {fact}\n" for fact in facts)),
     ])  # fmt: skip
+
+
+def options(changes: Mapping[str, object]) -> str:
+    """What makes such a run, for the command line of ``python -m dqn_ref train``."""
+    values = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in changes.items()}
+    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in values.items())
 
 
 def _evaluations(record: RunRecord) -> str:

@@ -1,8 +1,8 @@
-"""One member at work: its learner, and the random streams that it owns."""
+"""One member at work: its learner, and the random streams that it owns; and how several explore together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,7 @@ def linear_epsilon(agent_step: int, *, warm_up: int, span: int, start: float, en
 
 
 class Agent:
-    """A member's learner, and what it draws: whether to explore, how, and what to learn from.
-
-    Every step draws the same amount whatever the numbers are used for, so that a member's draws depend on
-    nothing but its seed, and blocks of them can be drawn ahead.
-    """
+    """A member's learner, and what it draws: whether to explore, how, and what to learn from."""
 
     def __init__(self, member: Member, num_actions: int, learner: Learner, num_streams: int = 1) -> None:
         self.member = member
@@ -34,25 +30,13 @@ class Agent:
         self.num_streams = num_streams
         self._explore = member.numpy_stream("explore")
         self._sampling = member.numpy_stream("replay")
-        self._drawn = BLOCK
         self._before_block = self._explore.bit_generator.state
-        self._uniform: NDArray[np.float64] = np.empty((BLOCK, num_streams))
-        self._random_action: NDArray[np.int64] = np.empty((BLOCK, num_streams), np.int64)
 
-    def explore(self, epsilon: float) -> NDArray[np.int64]:
-        """A random action with probability ``epsilon``, else -1, for each stream."""
-        if self._drawn == BLOCK:
-            self._draw_block()
-        explores = self._uniform[self._drawn] < epsilon
-        actions: NDArray[np.int64] = np.where(explores, self._random_action[self._drawn], -1)
-        self._drawn += 1
-        return actions
-
-    def _draw_block(self) -> None:
+    def draw_block(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """For the next ``BLOCK`` steps of each stream: a number from 0 to 1, and an action; both [BLOCK, streams]."""
         self._before_block = self._explore.bit_generator.state
-        self._uniform = self._explore.random((BLOCK, self.num_streams))
-        self._random_action = self._explore.integers(self.num_actions, size=(BLOCK, self.num_streams))
-        self._drawn = 0
+        size = (BLOCK, self.num_streams)
+        return self._explore.random(size), self._explore.integers(self.num_actions, size=size)
 
     def draw(self, transitions: int, batch_size: int) -> NDArray[np.int64]:
         """Numbers of the transitions to learn from, [B], uniform, with replacement."""
@@ -60,15 +44,37 @@ class Agent:
 
     def drawn(self) -> dict[str, Any]:
         """Where its random streams stand, for ``resume_draws``; numbers and strings only."""
-        return {
-            "block": self._before_block,
-            "drawn_of_block": self._drawn,
-            "sampling": self._sampling.bit_generator.state,
-        }
+        return {"block": self._before_block, "sampling": self._sampling.bit_generator.state}
 
     def resume_draws(self, drawn: Mapping[str, Any]) -> None:
-        """Go on where an agent stood that had ``drawn`` at least one step's numbers."""
+        """Go on where an agent stood that had ``drawn``: its next block is the one that was its newest."""
         self._explore.bit_generator.state = drawn["block"]
-        self._draw_block()
-        self._drawn = drawn["drawn_of_block"]
         self._sampling.bit_generator.state = drawn["sampling"]
+
+
+class Exploration:
+    """When and how the streams of several agents explore, one step of all of them after the other.
+
+    Every step draws the same amount whatever the numbers are used for, so that a member's draws depend on
+    nothing but its seed, and blocks of them can be drawn ahead.
+    """
+
+    def __init__(self, agents: Sequence[Agent]) -> None:
+        self._agents = agents
+        self.drawn_of_block = BLOCK
+        self._uniform: NDArray[np.float64] = np.empty((BLOCK, 0))
+        self._random_action: NDArray[np.int64] = np.empty((BLOCK, 0), np.int64)
+
+    def actions(self, epsilon: float) -> NDArray[np.int64]:
+        """A random action with probability ``epsilon``, else -1, for each stream [C]."""
+        if self.drawn_of_block == BLOCK:
+            self.resume(0)
+        step = self.drawn_of_block
+        self.drawn_of_block += 1
+        return np.where(self._uniform[step] < epsilon, self._random_action[step], -1)
+
+    def resume(self, drawn_of_block: int) -> None:
+        """Draw the agents' next blocks, and go on after so many steps of them."""
+        uniform, random_action = zip(*(agent.draw_block() for agent in self._agents), strict=True)
+        self._uniform, self._random_action = np.hstack(uniform), np.hstack(random_action)
+        self.drawn_of_block = drawn_of_block

@@ -26,7 +26,7 @@ from typing import Any
 import ale_py
 import numpy as np
 from ale_py import AtariVectorEnv, roms
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from dqn_ref.config import UserError
 
@@ -131,6 +131,9 @@ class AtariStreams:
     ) -> None:
         self.games = [check_game(game) for game in games]
         self._rows = {game: np.flatnonzero(np.array(self.games) == game) for game in dict.fromkeys(self.games)}
+        by_engine = np.concatenate(list(self._rows.values()))
+        self._sorted = bool((by_engine == np.arange(len(by_engine))).all())
+        self._place = np.argsort(by_engine)  # of each stream among the engines' answers
         self._engines = {
             game: _engine(
                 game,
@@ -171,14 +174,11 @@ class AtariStreams:
 
     def recv(self) -> Step:
         """Wait for the emulators and return what they answered."""
-        count = len(self.games)
-        frame = np.empty((count, 84, 84), np.uint8)
-        reward, lives = np.empty((2, count), np.int64)
-        game_over = np.empty(count, np.bool_)
-        for game, rows in self._rows.items():
-            observation, reward[rows], game_over[rows], _, info = self._engines[game].recv()
-            frame[rows] = observation[:, 0]
-            lives[rows] = info["lives"]
+        answers = [engine.recv() for engine in self._engines.values()]
+        frame = self._together([observation[:, 0] for observation, *_ in answers], np.uint8)
+        reward = self._together([reward for _, reward, *_ in answers], np.int64)
+        game_over = self._together([over for _, _, over, *_ in answers], np.bool_)
+        lives = self._together([info["lives"] for *_, info in answers], np.int64)
         self._episode_steps += 1
         truncated = ~game_over & (self._episode_steps >= self._max_episode_steps)
         # In the row of a finished game ``lives`` is already the next one's, but there game_over says it all.
@@ -191,6 +191,11 @@ class AtariStreams:
         self._lives = lives
         self._episode_steps[game_over | truncated] = 0
         return Step(frame, final_frame, reward, terminal, game_over, truncated, life_lost)
+
+    def _together(self, parts: Sequence[NDArray[Any]], dtype: DTypeLike) -> NDArray[Any]:
+        """What each engine answered, as one array [P, ...] of its own."""
+        together: NDArray[Any] = np.concatenate(parts, dtype=dtype)
+        return together if self._sorted else together[self._place]
 
     def _restart(self, which: NDArray[np.bool_], frame: Frames, lives: NDArray[np.int64]) -> None:
         """Begin new episodes in the rows of ``which`` [P], and write what they show first."""

@@ -92,6 +92,7 @@ class Group:
             agent = self.population.agents[number]
             agent.learner.restore(saved.tensors)
             agent.resume_draws(saved.draws)
+        self.population.exploration.resume(first.draws["drawn_of_block"])
 
     def record(self) -> None:
         """Begin the members' records, or go on with them."""

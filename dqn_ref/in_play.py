@@ -41,12 +41,12 @@ class InPlay:
         """Follow them by one step; returns those that it ended, by stream."""
         step = tick.step
         self._raw += step.reward
-        self._clipped += step.reward.clip(-1, 1)
+        self._clipped += np.sign(step.reward)
         self._length += self._frames_per_agent_step
         self._lives_lost += step.life_lost
         self._start_return += self._start_discount * self._population.learnt_from(step.reward)
         self._start_discount *= self._population.replay.discount * ~step.terminal
-        over = step.game_over | step.truncated
+        over = step.episode_ended
         if not (tick.iteration_ended or over.any()):
             return ()
         ended = []

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dqn_ref.agent import Agent
+from dqn_ref.agent import Agent, Exploration
 from dqn_ref.atari import Frames, Step
 from dqn_ref.launch import Branches, Captured, Upload
 from dqn_ref.replay import Batch, Replay
@@ -48,6 +49,7 @@ class Population:
         self.reward_clip = math.inf if reward_clip is None else reward_clip
         self.constant_reward = constant_reward
         self.streams_per_member = replay.num_streams // len(agents)
+        self.exploration = Exploration(self.agents)
         device = replay.frames.device
         captures = device.type == "cuda" if capture is None else capture
         self._branches = Branches(len(agents), device)
@@ -62,7 +64,7 @@ class Population:
 
     def act(self, epsilon: float) -> NDArray[np.int64]:
         """Epsilon-greedy actions of all streams [C], with one read from the device at most."""
-        actions = np.concatenate([agent.explore(epsilon) for agent in self.agents])
+        actions = self.exploration.actions(epsilon)
         greedy = actions < 0
         if greedy.any():
             self._choose()
@@ -114,6 +116,10 @@ class Population:
         device = self.replay.frames.device
         return self.replay.batch(torch.from_numpy(slot).to(device), torch.from_numpy(stream).to(device))
 
+    def drawn(self, number: int) -> dict[str, Any]:
+        """Where the random streams of member ``number`` stand; numbers and strings only."""
+        return {**self.agents[number].drawn(), "drawn_of_block": self.exploration.drawn_of_block}
+
     # ------------------------------------------------------------------ storing
 
     def begin(self, frame: Frames) -> None:
@@ -130,7 +136,8 @@ class Population:
         """Rewards [C] of the games as the learners see them."""
         if self.constant_reward is not None:
             return np.full(len(reward), self.constant_reward, np.float32)
-        return np.clip(reward, -self.reward_clip, self.reward_clip).astype(np.float32)
+        clipped: NDArray[np.float64] = np.minimum(np.maximum(reward, -self.reward_clip), self.reward_clip)
+        return clipped.astype(np.float32)
 
     def _streams_of(self, number: int) -> slice:
         return slice(number * self.streams_per_member, (number + 1) * self.streams_per_member)

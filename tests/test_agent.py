@@ -1,8 +1,10 @@
+import copy
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest, chisquare
 
-from dqn_ref.agent import BLOCK, Agent, linear_epsilon
+from dqn_ref.agent import BLOCK, Agent, Exploration, linear_epsilon
 from dqn_ref.seeds import Member
 
 BREAKOUT = Member("breakout", 0)
@@ -10,6 +12,10 @@ BREAKOUT = Member("breakout", 0)
 
 def agent(num_actions: int = 4, member: Member = BREAKOUT, num_streams: int = 1) -> Agent:
     return Agent(member, num_actions, None, num_streams)
+
+
+def explorer_of(*args, **changes) -> Exploration:
+    return Exploration([agent(*args, **changes)])
 
 
 # ---------------------------------------------------------------------- epsilon
@@ -46,23 +52,23 @@ def test_epsilon_falls_at_every_step_of_its_span_and_nowhere_else():
 
 @pytest.mark.fidelity(11)
 def test_exploration_happens_with_probability_epsilon_and_uniformly():
-    explorer = agent(num_actions=6)
-    actions = np.concatenate([explorer.explore(0.3) for _ in range(6_000)])
+    explorer = explorer_of(num_actions=6)
+    actions = np.concatenate([explorer.actions(0.3) for _ in range(6_000)])
     random = actions[actions >= 0]
     assert binomtest(len(random), 6_000, 0.3).pvalue > 1e-3
     assert chisquare(np.bincount(random, minlength=6)).pvalue > 1e-3
 
 
 def test_epsilon_0_never_explores_and_epsilon_1_always():
-    explorer = agent()
-    assert {int(explorer.explore(0.0)[0]) for _ in range(500)} == {-1}
-    assert {int(explorer.explore(1.0)[0]) for _ in range(500)} == {0, 1, 2, 3}
+    explorer = explorer_of()
+    assert {int(explorer.actions(0.0)[0]) for _ in range(500)} == {-1}
+    assert {int(explorer.actions(1.0)[0]) for _ in range(500)} == {0, 1, 2, 3}
 
 
 def test_exploration_is_a_function_of_the_member():
     def draws(game: str, seed: int) -> list:
-        explorer = agent(member=Member(game, seed))
-        return [int(explorer.explore(0.5)[0]) for _ in range(50)]
+        explorer = explorer_of(member=Member(game, seed))
+        return [int(explorer.actions(0.5)[0]) for _ in range(50)]
 
     assert draws("breakout", 1) == draws("breakout", 1)
     assert draws("breakout", 1) != draws("breakout", 2)
@@ -71,26 +77,49 @@ def test_exploration_is_a_function_of_the_member():
 
 def test_what_a_step_draws_does_not_depend_on_earlier_epsilons():
     """A step takes as many random numbers whether it explores or not."""
-    one, other = agent(), agent()
+    one, other = explorer_of(), explorer_of()
     for t in range(BLOCK + 5):
-        one.explore(0.0)
-        other.explore(1.0 if t % 2 else 0.3)
-    assert [one.explore(0.5)[0] for _ in range(50)] == [other.explore(0.5)[0] for _ in range(50)]
+        one.actions(0.0)
+        other.actions(1.0 if t % 2 else 0.3)
+    assert [one.actions(0.5)[0] for _ in range(50)] == [other.actions(0.5)[0] for _ in range(50)]
 
 
 def test_blocks_of_random_numbers_do_not_repeat():
-    explorer = agent(num_actions=18)
-    first, second = ([int(explorer.explore(1.0)[0]) for _ in range(BLOCK)] for _ in range(2))
+    explorer = explorer_of(num_actions=18)
+    first, second = ([int(explorer.actions(1.0)[0]) for _ in range(BLOCK)] for _ in range(2))
     assert first != second
 
 
 def test_every_stream_of_a_member_explores_for_itself():
-    explorer = agent(num_streams=3)
-    actions = np.stack([explorer.explore(0.5) for _ in range(200)])
+    explorer = explorer_of(num_streams=3)
+    actions = np.stack([explorer.actions(0.5) for _ in range(200)])
     assert actions.shape == (200, 3)
     explores = actions >= 0
     for a, b in ((0, 1), (1, 2), (0, 2)):
         assert binomtest(int((explores[:, a] == explores[:, b]).sum()), 200, 0.5).pvalue > 1e-3
+
+
+def test_agents_explore_together_as_each_alone():
+    """Of different games and numbers of actions, over more than two blocks."""
+    made = [(4, Member("breakout", 0), 2), (18, Member("riverraid", 3), 2), (6, Member("pong", 1), 2)]
+    together, alone = Exploration([agent(*each) for each in made]), [explorer_of(*each) for each in made]
+    for t in range(2 * BLOCK + 5):
+        epsilon = t % 11 / 10
+        assert together.actions(epsilon).tolist() == np.concatenate([one.actions(epsilon) for one in alone]).tolist()
+
+
+def test_exploration_goes_on_where_an_agent_stood():
+    before = agent()
+    explorer = Exploration([before])
+    for steps in (3, BLOCK - 3, BLOCK + 1):  # within a block, at its very end, in the one after the next
+        for _ in range(steps):
+            explorer.actions(0.5)
+        resumed = agent()
+        resumed.resume_draws(before.drawn())
+        again = Exploration([resumed])
+        again.resume(explorer.drawn_of_block)
+        copied = copy.deepcopy(explorer)
+        assert [again.actions(0.5)[0] for _ in range(BLOCK)] == [copied.actions(0.5)[0] for _ in range(BLOCK)]
 
 
 # ---------------------------------------------------------------------- drawing what to learn from
@@ -115,6 +144,7 @@ def test_successive_draws_differ_and_are_a_function_of_the_member():
 
 def test_exploration_and_sampling_do_not_shift_each_other():
     one, other = agent(), agent()
+    explorer = Exploration([other])
     for _ in range(10):
-        other.explore(0.5)
+        explorer.actions(0.5)
     assert one.draw(1_000, 8).tolist() == other.draw(1_000, 8).tolist()

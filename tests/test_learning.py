@@ -3,12 +3,13 @@
 import dataclasses
 
 import pytest
+import tyro
 from fake_runs import evaluation, write_run
 
-from benchmarks.learning import markdown
+from benchmarks.learning import CHOICES, markdown
 from benchmarks.random_play import Played, as_record
 from benchmarks.store import Store
-from dqn_ref.config import NATURE, UserError
+from dqn_ref.config import NATURE, DQNConfig, UserError
 from dqn_ref.records import RunRecord
 from dqn_ref.run_writer import add_evaluation
 
@@ -78,6 +79,19 @@ def test_another_setting_stands_beside_the_papers_own_and_is_named_by_what_it_ch
     assert "| breakout | 1M | 9.0 (1 seed, 9.0 to 9.0) | | " in text
     assert "this DQN, `initial_weights = he_normal`, the evaluations of assault-s5: 310.0 after 1M" in text
     assert "columns could give is 0.5: so few seeds" in text  # 2 of the 4 ways to choose 1 of 4
+
+
+def test_a_run_of_all_their_choices_is_named_so(tmp_path):
+    """And the options that are printed for it make a run of these choices."""
+    store = Store(tmp_path)
+    theirs = dataclasses.replace(NATURE.config, total_frames=2 * M, **CHOICES)
+    run(store, 0, 310, 600, group="theirs", config=theirs)
+    run(store, 0, 300, 500)
+    text = markdown(store)
+    assert "| game | frames | this DQN | this DQN, with nnabla-rl's choices | nnabla-rl-dqn |" in text
+    printed = "--history-padding first_frame --initial-weights he_normal --error-scale 2"
+    assert f"which here are `{printed}`, and that" in text
+    assert tyro.cli(DQNConfig, args=printed.split()) == dataclasses.replace(NATURE.config, **CHOICES)
 
 
 def test_what_values_explain_is_the_median_of_the_500k_frames_before(tmp_path):

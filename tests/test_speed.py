@@ -13,7 +13,7 @@ from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.readme import draw_speeds
-from benchmarks.speed import bench_speed, catalogue, result, workloads
+from benchmarks.speed import bench_speed, catalogue, host_work, result, workloads
 from benchmarks.speed.catalogue import BENCHES, RATIOS, expected_names, stream_counts
 from benchmarks.speed.clocks import Watched, bytes_of_tensors, time_split
 from benchmarks.speed.drawings import DRAWINGS, draw_speed
@@ -21,7 +21,7 @@ from benchmarks.store import Store
 from dqn_ref.config import UserError
 from dqn_ref.launch import Captured
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit
+from dqn_ref.train import TimeSplit, make_population
 
 cli = importlib.import_module("benchmarks.speed.__main__")
 ROOT = Path(__file__).parent.parent
@@ -118,8 +118,9 @@ def test_the_names_of_a_run_are_fixed():
         "convolution", "arithmetic", "memory_copy", "emulator",
         "playing[1]", "playing[2]", "playing[4]", "playing[atari10]", "acting[1]", "acting[2]",
         "replay_store[1]", "replay_store[2]", "replay_sample[1]", "replay_sample[2]",
-        "update[1]", "update[2]", "target_sync[1]", "target_sync[2]", "training[1]", "training[2]",
-        "training[atari10]", "evaluation", "statistics",
+        "update[1]", "update[2]", "target_sync[1]", "target_sync[2]",
+        "host[1]", "host[4]", "host[16]", "host[atari10]",
+        "training[1]", "training[2]", "training[atari10]", "evaluation", "statistics",
     ]  # fmt: skip
     assert "statistics" not in expected_names([1], 2, False, without=["rliable"])
 
@@ -140,6 +141,32 @@ def test_streams_reach_twice_the_cores_and_hold_every_population(members, cores,
 
 def test_ratios_are_of_known_benchmarks():
     assert {name for ratio in RATIOS for name in (ratio.above, ratio.below)} <= set(BENCHES)
+
+
+# ---------------------------------------------------------------------- the host's own work
+
+
+def test_the_hosts_work_is_the_loops_without_emulators_and_networks(monkeypatch):
+    """Every step is drawn for and stored; no game goes on, nothing is learnt, no network is asked."""
+    made = []
+    monkeypatch.setattr(host_work, "make_population", lambda *each: made.append(make_population(*each)) or made[0])
+    config = workloads.small_config(100, 40)
+    call, frames = host_work.host_work(config, [Member("breakout", 0), Member("pong", 1)], torch.device("cpu"))
+    (population,) = made
+    before = population.replay.size
+    weights = [weight.clone() for agent in population.agents for weight in agent.learner.weights]
+    for agent in population.agents:
+        monkeypatch.setattr(agent.learner, "values", None)
+        monkeypatch.setattr(agent.learner, "update", None)
+    drawn = [agent.drawn()["sampling"] for agent in population.agents]
+    call()
+    assert frames == 16
+    assert population.replay.size - before == 4
+    assert all(agent.drawn()["sampling"] != was for agent, was in zip(population.agents, drawn, strict=True))
+    newest = population.replay.batch(*(torch.tensor(each) for each in ([before + 1, before + 3], [0, 0])))
+    assert torch.equal(newest.s_t[0, -1], newest.s_t[1, -1])
+    assert newest.s_t.any()
+    assert all(map(torch.equal, weights, (weight for agent in population.agents for weight in agent.learner.weights)))
 
 
 # ---------------------------------------------------------------------- raw JSON

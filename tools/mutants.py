@@ -59,7 +59,7 @@ MUTANTS = (
            REPLAY, "info[:, TERMINAL], info[:, FINAL] = action, reward, terminal, -1",
            "info[:, TERMINAL], info[:, FINAL] = action, reward, terminal | truncated, -1"),
     Mutant("reward-unclipped", "rewards are learnt from as the game gives them",
-           POPULATION, "np.clip(reward, -self.reward_clip, self.reward_clip)", "reward"),
+           POPULATION, "np.minimum(np.maximum(reward, -self.reward_clip), self.reward_clip)", "reward"),
     Mutant("epsilon-constant", "exploration never decays",
            "dqn_ref/agent.py", "return start + done * (end - start)", "return start + 0 * done"),
     Mutant("gradient-unclipped", "half the squared error instead of the clipped one",

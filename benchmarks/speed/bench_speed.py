@@ -19,6 +19,7 @@ import torch
 from benchmarks.speed import workloads
 from benchmarks.speed.catalogue import GAME, SUITE, sizes_of
 from benchmarks.speed.clocks import bytes_of_tensors, time_split
+from benchmarks.speed.host_work import host_work
 from benchmarks.suites import suite_games
 from dqn_ref.config import DQNConfig
 from dqn_ref.evaluate import evaluate
@@ -165,6 +166,11 @@ def bench_target_sync(benchmark: Any, setting: Setting, size: str) -> None:
 
 
 # ---------------------------------------------------------------------- training
+
+
+def bench_host(benchmark: Any, setting: Setting, size: str) -> None:
+    """What is left of training if emulators and networks cost nothing."""
+    measure(benchmark, *host_work(config_for(setting), members_of(size), setting.device))
 
 
 def bench_training(benchmark: Any, setting: Setting, size: str) -> None:

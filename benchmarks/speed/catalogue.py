@@ -12,6 +12,7 @@ from dataclasses import dataclass
 GAME = "breakout"
 SUITE = "atari10"
 MOST_STREAMS = 64  # a container may count its host's cores as its own
+FEW_AND_MANY = (1, 4, 16)  # members, whatever was asked for: a GPU's number is of interest where there is none
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Bench:
 
     unit: str  # of work; a sample's seconds are divided by its work
     what: str
-    sizes: str = ""  # "": one; "members": as asked for; "streams": those and powers of two up to twice the cores
+    # "": one; "members": as asked for; "streams": those and powers of two up to twice the cores; "few and many": fixed
+    sizes: str = ""
     suite: bool = False  # measured for the suite's games too
     needs: str = ""  # a package that a bare machine may lack
 
@@ -36,6 +38,12 @@ BENCHES = {
     "replay_sample": Bench("batches", "batches of 32 transitions, gathered on the device", "members"),
     "update": Bench("updates", "an update of every member, drawing and sampling included", "members"),
     "target_sync": Bench("copies", "online to target network, every member", "members"),
+    "host": Bench(
+        "frames of all members",
+        "the training loop, of emulators that answer at once and networks that cost nothing",
+        "few and many",
+        suite=True,
+    ),
     "training": Bench("frames", "train() after its warm-up, epsilon 0.1", "members", suite=True),
     "evaluation": Bench("agent steps", "eight episodes at once, emulators' start included"),
     "statistics": Bench("resamples", "IQM, median and mean of 5 seeds x 10 games with intervals", needs="rliable"),
@@ -60,6 +68,9 @@ RATIOS = (
     Ratio("update_over_convolution", "update", "convolution", "one member's update in convolutions"),
     Ratio("sample_over_copy", "replay_sample", "memory_copy", "one batch in copies of 100 MB"),
     Ratio("acting_over_update", "acting", "update", "one member's choice of an action in updates"),
+    Ratio(
+        "host_over_emulator", "host", "emulator", "the host's own work of all members in frames of one bare emulator"
+    ),
     Ratio("playing_over_emulator", "playing", "emulator", "one frame of all streams in frames of the bare emulator"),
 )
 
@@ -79,7 +90,9 @@ def sizes_of(kind: str, members: Sequence[int], cores: int, suite: bool) -> list
     bench = BENCHES[kind]
     if not bench.sizes:
         return []
-    counts = stream_counts(members, cores) if bench.sizes == "streams" else sorted(members)
+    counts = {
+        "members": sorted(members), "streams": stream_counts(members, cores), "few and many": FEW_AND_MANY,
+    }[bench.sizes]  # fmt: skip
     return [*map(str, counts), *([SUITE] if suite and bench.suite else [])]
 
 
