@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from benchmarks.arguments import Compare
 from benchmarks.console import console, say
@@ -36,7 +37,7 @@ def compare(arguments: Compare) -> int:
         (arguments.markdown, comparison.markdown(found)),
     ):
         if path:
-            write_text(path, text)
+            write_text(path, text, [Path(arguments.first), Path(arguments.second)])
     if arguments.plots:
         from benchmarks.plots import draw_comparison
 

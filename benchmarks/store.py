@@ -27,7 +27,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ from typing import Any
 
 from benchmarks import seals
 from dqn_ref.config import UserError, format_frames
-from dqn_ref.records import RunRecord, now, write_json
+from dqn_ref.records import RECORD_FILES, RunRecord, now, write_json
 from dqn_ref.run_writer import check_writable
 from dqn_ref.seeds import Member
 
@@ -295,10 +295,17 @@ def _keep_older(path: Path) -> None:
     path.rename(kept)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file that the user named. Raises UserError: it cannot be written."""
+def write_text(path: Path, text: str, inputs: Sequence[Path] = ()) -> None:
+    """Write a file that the user named, over an older one if need be.
+
+    Raises:
+        UserError: it cannot be written, is a file of a run's record, or is among the ``inputs`` that were read.
+    """
+    recorded = path.name in RECORD_FILES and (path.parent / "run.json").exists()
+    if path.exists() and (recorded or any(map(path.samefile, filter(Path.exists, inputs)))):
+        raise UserError(f"{path} holds what was read or recorded; it is left alone. Choose another file.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}.") from None

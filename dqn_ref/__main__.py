@@ -135,13 +135,15 @@ class Record:
 
 def train_command(arguments: Train) -> None:
     """Run ``train`` and show its progress."""
-    if min(arguments.seed, default=-1) < 0 or not arguments.game:
-        raise UserError(f"--seed must be 0 or above, got {arguments.seed}; --game needs a name, got {arguments.game}.")
+    check_several("game", arguments.game)
+    check_several("seed", arguments.seed)
+    if min(arguments.seed) < 0:
+        raise UserError(f"--seed must be 0 or above, got {min(arguments.seed)}.")
     if arguments.threads is not None and arguments.threads < 1:
         raise UserError(f"--threads must be 1 or above, got {arguments.threads}.")
     from dqn_ref.lint import warning_lines
     from dqn_ref.progress import shown_progress  # here, so that --help does not wait for torch
-    from dqn_ref.run import run_population
+    from dqn_ref.run import check_places, run_population
 
     protocol, config = protocol_named(arguments.protocol), arguments.config
     members = [Member(game, seed) for seed in arguments.seed for game in arguments.game]
@@ -150,6 +152,7 @@ def train_command(arguments: Train) -> None:
     if arguments.out and len(members) == 1:
         folders = [arguments.out]
     name = members[0].name if len(members) == 1 else f"{len(members)} runs"
+    check_places(members, folders)  # before much is said of a run that cannot be
     for line in warning_lines(config):
         print(line, flush=True)
     with shown_progress(name) as report:
@@ -166,6 +169,14 @@ def train_command(arguments: Train) -> None:
             report=report,
         )
     print_ended(folders)
+
+
+def check_several(option: str, values: Sequence[object]) -> None:
+    """Raise UserError: an option of several values has none, or one twice."""
+    if not values:
+        raise UserError(f"--{option} needs at least one value.")
+    if twice := [value for number, value in enumerate(values) if value in values[:number]]:
+        raise UserError(f"--{option} has {twice[0]} twice; each run is one of its own. Give it once.")
 
 
 def resume_command(arguments: Resume) -> None:

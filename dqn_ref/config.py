@@ -178,6 +178,9 @@ class DQNConfig:
                 raise UserError(f"{field.name} must be a whole number, at least {lowest}, got {value!r}.")
             if type(field.default) is bool and type(value) is not bool:
                 raise UserError(f"{field.name} must be true or false, got {value!r}.")
+            optional = field.name.endswith("_clip")
+            if type(field.default) is float and not (_is_number(value) or (optional and value is None)):
+                raise UserError(f"{field.name} must be a number{', or None' if optional else ''}, got {value!r}.")
         for name in ("history_padding", "network", "initial_weights", "optimizer", "loss_reduction", "precision"):
             choices = get_args(_types()[name])
             if getattr(self, name) not in choices:
@@ -194,7 +197,8 @@ class DQNConfig:
             value, clip = getattr(self, name), name.endswith("_clip")
             if not (clip and value is None) and not 0.0 < value < math.inf:
                 raise UserError(f"{name} must be a number above 0{', or None' if clip else ''}, got {value!r}.")
-        if self.constant_reward is not None and not math.isfinite(self.constant_reward):
+        reward = self.constant_reward
+        if reward is not None and not (_is_number(reward) and math.isfinite(reward)):
             raise UserError(f"constant_reward must be a number, or None, got {self.constant_reward!r}.")
         if self.frames_per_state > 4:
             raise UserError(f"frames_per_state must be at most 4: a state has four, got {self.frames_per_state}.")
@@ -239,6 +243,10 @@ class DQNConfig:
     def transitions_kept(self) -> int:
         """Transitions that a run of this length ever holds at once."""
         return min(self.replay_capacity, self.total_agent_steps)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @functools.cache  # milliseconds, and a configuration is made for every record that is read

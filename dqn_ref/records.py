@@ -49,6 +49,8 @@ CHECKPOINT_VERSION = 1
 # Of an iteration, the weights are the last ones until the next has ended.
 WEIGHTS = {"last": "weights.safetensors", "best": "weights-best.safetensors", "iteration": "weights.safetensors"}
 
+RECORD_FILES = ("run.json", "episodes.csv", "progress.csv", "evaluation.json", *WEIGHTS.values(), CHECKPOINT, ACTIONS)
+
 EPISODE_COLUMNS = ("frame", "raw_return", "clipped_return", "length_frames", "end", "lives_lost")
 OLD_EPISODE_COLUMNS = EPISODE_COLUMNS[:5]  # all that older records have; the rest reads as None
 EPISODE_ENDS = ("game_over", "truncated", "iteration_end")
@@ -126,7 +128,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_csv(path: Path, columns: Sequence[str], old_columns: Sequence[str]) -> list[dict[str, str]]:
     """Rows of a CSV with exactly ``columns``, or ``old_columns``. Raises UserError: missing or of another form."""
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             names, rows = reader.fieldnames, list(reader)
     except OSError as error:
@@ -134,10 +136,21 @@ def read_csv(path: Path, columns: Sequence[str], old_columns: Sequence[str]) -> 
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} is broken ({error}). Move the run's folder away and run it again.") from None
     if tuple(names or ()) not in (tuple(columns), tuple(old_columns)):
-        raise UserError(f"{path} has columns {names}, expected {list(columns)}.")
+        raise UserError(
+            f"{path} {f'has columns {names}' if names else 'is empty'}, expected {list(columns)}. Move the run's "
+            "folder away and run it again."
+        )
     if any(None in row or None in row.values() for row in rows):
         raise UserError(f"{path} is broken: a row has not {len(names or ())} fields. Move the run's folder away.")
     return rows
+
+
+def _is_evaluation(each: Any) -> bool:
+    """Whether ``each`` of an evaluation.json has all its fields, with numbers where they belong."""
+    if not isinstance(each, dict) or not set(EVALUATION_FIELDS) <= set(each):
+        return False
+    numbers = [each[name] for name in EVALUATION_FIELDS if name not in ("weights", "episodes")]
+    return all(isinstance(number, int | float) for number in numbers) and isinstance(each["episodes"], list)
 
 
 @dataclass(frozen=True)
@@ -208,16 +221,16 @@ class RunRecord:
                 run=run,
                 evaluations=evaluations,
             )
+            if not all(isinstance(each, dict) for each in record.provenances):
+                raise TypeError("provenance is no object")
         except (KeyError, TypeError, ValueError, OverflowError, UserError) as error:
-            raise UserError(
-                f"{folder / 'run.json'} is broken: {type(error).__name__} {error}. Move the folder away and run again."
-            ) from None
-        if not isinstance(evaluations, list) or not all(
-            isinstance(each, dict) and set(EVALUATION_FIELDS) <= set(each) for each in evaluations
-        ):
+            why = f"{error} is missing" if isinstance(error, KeyError) else str(error).rstrip(".")
+            raise UserError(f"{folder / 'run.json'} is broken: {why}. Move the folder away and run again.") from None
+        if not isinstance(evaluations, list) or not all(map(_is_evaluation, evaluations)):
             raise UserError(
                 f"{folder / 'evaluation.json'} is broken: expected a list of evaluations, each with "
-                f"{', '.join(EVALUATION_FIELDS)}. Move the folder away and run again."
+                f"{', '.join(EVALUATION_FIELDS)}; all but weights and episodes are numbers. Move the folder away and "
+                "run again."
             )
         return record
 

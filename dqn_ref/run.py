@@ -58,11 +58,7 @@ def run_population(
         UserError: a bad argument; nothing was written then.
         KeyboardInterrupt: passed on after the records were closed as interrupted.
     """
-    if len({folder.absolute() for folder in folders}) < len(folders):
-        raise UserError(f"Each run needs a folder of its own, got {', '.join(map(str, folders))}.")
-    for member, folder in zip(members, folders, strict=True):
-        check_game(member.game)
-        check_new_folder(folder)
+    check_places(members, folders)
     device, torch_state = prepared(config, len(members), device_name, threads, graphs, halves)
     runs = [
         Run(member, folder, _description(member, protocol, config, torch_state, evaluate_iterations))
@@ -72,6 +68,15 @@ def run_population(
         make_folder(folder)
     with records.claimed(folders):
         train_and_evaluate(runs, config, device, torch_state, checkpoint_seconds, report)
+
+
+def check_places(members: Sequence[Member], folders: Sequence[Path]) -> None:
+    """Raise UserError: a game is unknown, or a folder cannot become a run's own."""
+    if len({folder.absolute() for folder in folders}) < len(folders):
+        raise UserError(f"Each run needs a folder of its own, got {', '.join(map(str, folders))}.")
+    for member, folder in zip(members, folders, strict=True):
+        check_game(member.game)
+        check_new_folder(folder)
 
 
 def prepared(

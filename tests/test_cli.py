@@ -124,7 +124,20 @@ def test_several_games_and_seeds_are_runs_of_their_own(cli):
         assert (record.status, record.member.name) == ("finished", name)
         assert f"{name}, last network: mean return" in output
     code, _, errors = cli("train", "--game", "breakout", "--seed", "0", "-1", *TINY)
-    assert (code, "--seed must be 0 or above" in errors) == (2, True)
+    assert (code, "--seed must be 0 or above, got -1." in errors) == (2, True)
+    for arguments, message in (
+        (["--game", "pong", "--seed", "3", "0", "3"], "--seed has 3 twice"),
+        (["--game", "pong", "qbert", "pong"], "--game has pong twice"),
+        (["--game", "pong", "--seed"], "--seed needs at least one value"),
+    ):
+        code, _, errors = cli("train", *arguments, *TINY)
+        assert (code, message in errors) == (2, True)
+
+
+def test_what_cannot_be_is_said_before_what_is_unwise(cli):
+    code, output, errors = cli("train", "--game", "breakou", *TINY, "--target-period-agent-steps", "4")
+    assert (code, output) == (2, "")
+    assert "No game is called 'breakou'" in errors
 
 
 def test_options_of_a_protocol_are_its_own_wherever_it_is_named(cli):

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from fake_runs import write_run
 
 from dqn_ref.config import CI, DQNConfig, UserError
 from dqn_ref.records import (
@@ -192,7 +193,8 @@ def test_a_record_without_a_part_is_broken(tmp_path, missing):
     "changes",
     [{"status": "great"}, {"member": {"game": "pong"}}, {"member": None}, {"protocol": []}, {"frames_done": "many"},
      {"frames_done": float("inf")}, {"protocol": {"name": "ci", "version": 1, "overrides": ["x"]}},
-     {"config": {**RUN["config"], "momentum": 0.9}}, {"config": {}}, {"config": {**RUN["config"], "discount": "x"}}],
+     {"config": {**RUN["config"], "momentum": 0.9}}, {"config": {}}, {"config": {**RUN["config"], "discount": "x"}},
+     {"provenance": None}, {"resumed": None}, {"resumed": [{"provenance": 3}]}],
 )  # fmt: skip
 def test_a_record_with_a_wrong_part_is_broken(tmp_path, changes):
     folder = edited(written(tmp_path / "run"), **changes)
@@ -200,9 +202,10 @@ def test_a_record_with_a_wrong_part_is_broken(tmp_path, changes):
         RunRecord.read(folder)
 
 
-def test_a_record_with_a_config_out_of_range_is_refused(tmp_path):
-    folder = edited(written(tmp_path / "run"), config={**RUN["config"], "discount": 2})
-    with pytest.raises(UserError, match="discount"):
+@pytest.mark.parametrize("discount", [2, None, "0.99", float("nan")])
+def test_a_record_with_a_config_out_of_range_is_refused_by_the_fields_name(tmp_path, discount):
+    folder = edited(written(tmp_path / "run"), config={**RUN["config"], "discount": discount})
+    with pytest.raises(UserError, match=r"run\.json is broken: discount must .*, got .*[^.]\. Move"):
         RunRecord.read(folder)
 
 
@@ -213,6 +216,17 @@ def test_a_broken_evaluation_is_a_users_mistake(tmp_path):
         RunRecord.read(folder)
     (folder / "evaluation.json").write_text('{"schema": 1}')
     with pytest.raises(UserError, match="evaluations"):
+        RunRecord.read(folder)
+
+
+@pytest.mark.parametrize("value", [None, "many", [5.0]])
+def test_a_score_that_is_no_number_is_a_users_mistake(tmp_path, value):
+    folder = tmp_path / "run"
+    write_run(folder, "qbert", 0, score=5.0)
+    content = json.loads((folder / "evaluation.json").read_text())
+    content["evaluations"][0]["mean_return"] = value
+    (folder / "evaluation.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"evaluation\.json is broken.*mean_return.* are numbers"):
         RunRecord.read(folder)
 
 
@@ -246,6 +260,15 @@ def test_broken_episodes_are_a_users_mistake_that_names_the_file(tmp_path, text)
     (tmp_path / "run" / "episodes.csv").write_text(text)
     with pytest.raises(UserError, match=r"episodes\.csv"):
         record.episodes()
+
+
+def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path):
+    """With a byte order mark."""
+    record = RunRecord.read(written(tmp_path / "run"))
+    path = tmp_path / "run" / "episodes.csv"
+    before = record.episodes()
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert record.episodes() == before
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", f"{','.join(PROGRESS_COLUMNS)}\n{','.join('x' * 13)}".encode()])

@@ -16,7 +16,7 @@ from benchmarks import baselines
 from benchmarks import store as store_module
 from benchmarks.runner import Matrix
 from benchmarks.seals import read_sealed
-from benchmarks.store import BASELINE_FILES, Store, group_name
+from benchmarks.store import BASELINE_FILES, Store, group_name, write_text
 from dqn_ref.config import CI, NATURE, UserError
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
@@ -476,3 +476,22 @@ def test_measurements_that_replace_one_another_within_a_second_are_all_kept(stor
         path = store.store_speed("peers", {"schema": 1, "machine": {"cpu": "a", "cores": 2}, "ratio": ratio})
     assert json.loads(path.read_text())["ratio"] == 3
     assert {json.loads(each.read_text())["ratio"] for each in path.parent.iterdir()} == {1, 2, 3}
+
+
+# ---------------------------------------------------------------------- files that the user named
+
+
+def test_a_file_that_the_user_named_replaces_an_older_one_but_nothing_that_was_read_or_recorded(tmp_path):
+    older, scores = tmp_path / "answer.json", tmp_path / "scores.csv"
+    for text in ("one", "two"):
+        write_text(older, text, [scores, tmp_path / "absent"])
+        assert older.read_text() == text
+    scores.write_text("mine")
+    (tmp_path / "link").symlink_to(scores)
+    write_run(tmp_path / "run", "qbert", 0)
+    episodes = (tmp_path / "run" / "episodes.csv").read_text()
+    for path in (scores, tmp_path / "link", tmp_path / "run" / "episodes.csv"):
+        with pytest.raises(UserError, match="it is left alone"):
+            write_text(path, "lost", [scores])
+    assert (scores.read_text(), (tmp_path / "run" / "episodes.csv").read_text()) == ("mine", episodes)
+    write_text(tmp_path / "run" / "verdict.json", "fine")

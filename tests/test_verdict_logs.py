@@ -263,7 +263,10 @@ def test_what_is_no_log_is_refused_with_what_to_do(tmp_path):
     for path, words in (
         (tmp_path / "absent", "neither a file nor a folder"),
         (tmp_path / "empty", "holds no log"),
-        (tmp_path / "other.csv", "no name known here"),
+        (
+            tmp_path / "other.csv",
+            r"no name known here .*; its names: 'step', 'whatever'\.",
+        ),
         (tmp_path / "steps.csv", "no column of steps"),
         (tmp_path / "foreign", "some/thing"),
     ):

@@ -31,7 +31,7 @@ def read_fields(path: Path) -> tuple[str | None, dict[str, Any]]:
             f"{path} cannot be read: {error.strerror}. Give a file of settings, or a run's folder."
         ) from None
     except (ValueError, RecursionError) as error:  # what json, tomllib and the decoder raise
-        raise UserError(f"{path} is broken: {error}. Expected {', '.join(FORMATS)}.") from None
+        raise UserError(f"{path} is broken: {error}.") from None
     if not isinstance(content, dict) or not content or not all(isinstance(name, str) for name in content):
         raise UserError(f"{path} holds no settings: expected a table of names and values, got {_shown(content)}.")
     sections = {name: each for name, each in content.items() if isinstance(each, dict)}

@@ -15,7 +15,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from benchmarks.markdown import escaped, table
-from dqn_ref.config import UserError
+from benchmarks.store import write_text
 
 SCHEMA = 1
 
@@ -136,8 +136,4 @@ def write_answer(result: GateResult, format_name: str, output: Path | None) -> N
             print(text, file=sys.stderr)
         return
     print(text)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(document if document.endswith("\n") else document + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{output} cannot be written: {error.strerror}. Choose another --output.") from None
+    write_text(output, document if document.endswith("\n") else document + "\n")

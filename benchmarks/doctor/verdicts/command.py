@@ -47,7 +47,7 @@ def diagnose_run(arguments: Diagnose) -> int:
         for line in lines(found):
             say(line)
     if arguments.out:
-        write_text(arguments.out, text + "\n")
+        write_text(arguments.out, text + "\n", [arguments.run])
     if arguments.plots:
         from benchmarks.doctor.verdicts.drawing import draw_evidence
 

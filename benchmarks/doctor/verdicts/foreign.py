@@ -42,9 +42,10 @@ def read(path: Path, names: Names | None) -> Log:
         log = events.read_log(found.folder, found.events)
         scalars |= log.scalars
         env_id, arguments = cleanrl.env_id(log), dict(cleanrl.hyperparameters(log))
-    program = names or program_of({*scalars, *(name for each in found.tables for name in _header(each))})
+    there = {*scalars, *(name for each in found.tables for name in _header(each))}
+    program = names or program_of(there)
     if program is None and not found.monitors:
-        have = ", ".join(map(shown, sorted(scalars)[:8])) or "none"
+        have = ", ".join(map(shown, sorted(there)[:8])) or "none"
         raise UserError(
             f"{path} has no name known here (of CleanRL, Stable-Baselines3 or this project); its names: {have}. "
             "Say what they are with --mapping FILE; docs/diagnose.md shows one."
