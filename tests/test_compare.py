@@ -8,11 +8,13 @@ import pytest
 from fake_runs import evaluation, write_matrix, write_run
 
 from benchmarks import compare as comparison
-from benchmarks.compare import as_json, compare, game_rows, markdown, notes, verdict
+from benchmarks.__main__ import main
+from benchmarks.compare import aggregate_rows, as_json, compare, game_rows, markdown, notes, verdict
 from benchmarks.curves import Curves, Measurement
 from benchmarks.reference import human_and_random
 from benchmarks.runner import Matrix
 from benchmarks.sources import alike, find_scores, published
+from benchmarks.statistics import predicted_median
 from benchmarks.store import Store
 from benchmarks.suites import suite_games
 from dqn_ref.config import CI, NATURE, UserError
@@ -109,6 +111,19 @@ def test_numbers_worked_by_hand():
         "2.000",
         "0.25",
     )
+    assert [each.split(" [")[0] for each in aggregate_rows(found)[0]] == ["IQM", "1.500", "2.500"]
+    content = as_json(found)
+    assert [content[side]["aggregates"]["IQM"]["point"] for side in ("first", "second")] == [1.5, 2.5]
+    assert content["probability_of_improvement"]["point"] == 0.25
+
+
+def test_the_predicted_medians_are_in_the_order_of_the_sides():
+    games = suite_games("atari3")
+    found = compare(source("a", [[1.0, 2.0, 3.0]], games=games), source("b", [[2.0, 3.0, 4.0]], games=games))
+    [row] = [row for row in aggregate_rows(found) if row[0] == "predicted median of 57 games"]
+    first, second = (predicted_median(scores, games, "atari3") for scores in found.scores)
+    assert first < second
+    assert row[1:] == (f"{first:.3f}", f"{second:.3f}")
 
 
 def test_a_clear_difference_is_told_from_both_sides():
@@ -192,6 +207,7 @@ def test_the_file_for_programs_holds_every_score():
     np.testing.assert_allclose(content["first"]["scores"], LOW, atol=1e-12)
     assert content["second"]["seeds"] == [0, 1, 2, 3]
     assert content["verdict"] == verdict(found)
+    assert content["p_value"] == pytest.approx(2 / 70**2)
 
 
 # ---------------------------------------------------------------------- where scores come from
@@ -252,6 +268,31 @@ def test_runs_of_which_one_lacks_an_iteration_have_their_final_evaluation_alone(
     assert [values.tolist() for values in found.raw["assault"].values()] == [[80], [7]]
 
 
+@pytest.fixture
+def runs_with_best(runs):
+    """Those of ``runs``, whose best networks scored 99."""
+    for folder in runs.iterdir():
+        add_evaluation(folder, evaluation(RunRecord.read(folder).config, 99.0, weights="best"))
+    return runs
+
+
+def test_the_scores_of_the_best_networks_are_those_of_their_own_evaluation(store, runs_with_best):
+    found = find_scores(str(runs_with_best), store, "best")[0]
+    assert found.raw["phoenix"][1].tolist() == [99.0]
+    assert found.measured.best_network
+    last = find_scores(str(runs_with_best), store)[0]
+    assert last.raw["phoenix"][1].tolist() == [3_001.0]
+    assert last.measured.best_network is False
+
+
+def test_the_best_network_of_a_run_evaluated_after_every_iteration_has_one_score(store, tmp_path):
+    evaluated_after_iterations(tmp_path / "runs" / "assault-s0", [10, 20, 30, 40, 50, 60, 80])
+    best = evaluation(RunRecord.read(tmp_path / "runs" / "assault-s0").config, 5.0, weights="best")
+    add_evaluation(tmp_path / "runs" / "assault-s0", best)
+    found = find_scores(str(tmp_path / "runs"), store, "best")[0]
+    assert (found.frames.tolist(), found.raw["assault"][0].tolist()) == ([7 * M], [5.0])
+
+
 def test_one_run_is_a_source_too(store, runs):
     [evaluated, _] = find_scores(str(runs / "phoenix-s1"), store)
     assert {game: list(seeds) for game, seeds in evaluated.raw.items()} == {"phoenix": [1]}
@@ -288,3 +329,69 @@ def test_a_run_that_is_there_twice_is_refused(store, runs):
 def test_a_word_that_names_nothing_is_refused_with_what_is_known(store):
     with pytest.raises(UserError, match=r"no file or folder mine.*Known by name are: dopamine-dqn-rmsprop-2018"):
         find_scores("mine", store)
+
+
+# ---------------------------------------------------------------------- the command
+
+
+def scores_file(path, normalised):
+    """A table of the games of Atari-5: human-normalised, ``normalised`` after 1M frames, 10 more after 2M."""
+    rows = [
+        f"{game},0,{frames},{raw(game, normalised + more)}"
+        for game in suite_games("atari5")
+        for frames, more in ((M, 0), (2 * M, 10))
+    ]
+    path.write_text("\n".join(["game,seed,frames,score", *rows]))
+    return str(path)
+
+
+def test_the_command_compares_what_was_asked_for_and_says_and_writes_it(tmp_path, capsys, monkeypatch):
+    """1 against 3 in three games of one run each: of the 2^3 relabellings one is as low, and twice 1/8 is 0.25."""
+    drawn = []
+
+    def draw(first, second, *rest):
+        drawn.append((first.name, second.name, *rest))
+        return [tmp_path / "profile.png", tmp_path / "profile.svg"]
+
+    monkeypatch.setattr("benchmarks.plots.draw_comparison", draw)
+    files = [scores_file(tmp_path / "mine.csv", 1), scores_file(tmp_path / "theirs.csv", 3)]
+    outputs = [tmp_path / name for name in ("out.json", "out.md", "plots")]
+    asked = [
+        "--suite",
+        "atari3",
+        "--frames",
+        "1M",
+        "--json",
+        outputs[0],
+        "--markdown",
+        outputs[1],
+        "--plots",
+        outputs[2],
+    ]
+    assert main(["compare", *files, *map(str, asked)]) == 0
+    said, content = capsys.readouterr().out, json.loads(outputs[0].read_text())
+    assert content["verdict"].startswith(
+        "No difference between mine and theirs is shown over atari3 at 1M frames: IQM -2.000, p = 0.25."
+    )
+    assert content["verdict"] in said
+    assert (content["frames"], content["games"]) == (M, [*suite_games("atari3")])
+    for line in ("first: mine", "second: theirs", "First: mine, 1 seed", "phoenix", "predicted median"):
+        assert line in said
+    assert outputs[1].read_text().startswith(content["verdict"])
+    assert drawn == [("mine", "theirs", M, suite_games("atari3"), outputs[2])]
+    assert f"Drawn in {outputs[2]}: profile.png (and SVG)" in said
+
+
+def test_the_command_writes_only_where_it_was_told_to(tmp_path, capsys):
+    files = [scores_file(tmp_path / "mine.csv", 1), scores_file(tmp_path / "theirs.csv", 3)]
+    assert main(["compare", *files]) == 0
+    assert "at 2M frames" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.csv", "theirs.csv"}
+
+
+def test_the_command_takes_the_best_networks_if_it_is_told_to(store, runs_with_best, tmp_path, capsys):
+    words = ["--weights", "best", "--results", str(store.root), "--json", str(tmp_path / "out.json")]
+    assert main(["compare", str(runs_with_best), str(runs_with_best), *words]) == 0
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert [content[side]["measured"]["best_network"] for side in ("first", "second")] == [True, True]
+    assert "99.0" in capsys.readouterr().out

@@ -296,11 +296,16 @@ def test_results_of_dqn_zoo_are_evaluations_and_the_untrained_network_is_apart(t
     assert curves.measured == Measurement("evaluation", None, 0.0, None, False)
 
 
-def test_the_published_table_of_an_agent_is_of_the_default_flags(tmp_path):
-    path = zoo(tmp_path, [(1, 1_000_000, 3.0)], {"": 0, "environment_name": "ms_pacman", "seed": 5}, "dqn.csv")
+@pytest.mark.parametrize(
+    ("agent", "epsilon"),
+    [("dqn", 0.05), ("double_q", 0.01), ("prioritized", 0.01), ("c51", 0.001), ("qrdqn", 0.001), ("iqn", 0.001),
+     ("rainbow", 0.0)],
+)  # fmt: skip
+def test_the_published_table_of_an_agent_is_of_the_default_flags(tmp_path, agent, epsilon):
+    path = zoo(tmp_path, [(1, 1_000_000, 3.0)], {"": 0, "environment_name": "ms_pacman", "seed": 5}, f"{agent}.csv")
     curves = read_scores(path)
     assert curves.raw["ms_pacman"][5].tolist() == [3.0]
-    assert curves.measured == Measurement("evaluation", 0.05, 0.0, 108_000, False)
+    assert curves.measured == Measurement("evaluation", epsilon, 0.0, 108_000, False)
     path.rename(tmp_path / "mine.csv")
     assert read_scores(tmp_path / "mine.csv").measured.epsilon is None
 
@@ -373,8 +378,9 @@ def test_a_game_in_two_files_is_there_twice(tmp_path):
         read_scores(tmp_path)
 
 
-def test_the_cap_of_the_later_files_is_open(tmp_path):
-    curves = read_scores(baseline(tmp_path / "pong_CNN.json", [(0, 1.0, "DQN")]))
+@pytest.mark.parametrize("name", ["pong_CNN.json", "pong_Impala.json"])
+def test_the_cap_of_the_later_files_is_open(tmp_path, name):
+    curves = read_scores(baseline(tmp_path / name, [(0, 1.0, "DQN")]))
     assert (list(curves.raw), curves.measured.max_frames) == (["pong"], None)
 
 

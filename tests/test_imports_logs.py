@@ -133,8 +133,10 @@ def test_points_of_a_shorter_run_are_those_of_the_longest(tmp_path):
     assert scores(read_scores(tmp_path), seed=2) == [*SCORES[:3], 19 / 3, *[NAN] * 6]
 
 
-def test_the_log_says_more_than_the_folder(tmp_path):
-    cleanrl(tmp_path, EPISODES, env_id="PongNoFrameskip-v4", seed=7, folder="breakout-s1", last_step=2_499)
+@pytest.mark.parametrize("ids", [{"env_id": "PongNoFrameskip-v4"}, {"env_id": "", "gym_id": "PongNoFrameskip-v4"}])
+def test_the_log_says_more_than_the_folder(tmp_path, ids):
+    """Before 2022 the argument was called gym_id."""
+    cleanrl(tmp_path, EPISODES, seed=7, folder="breakout-s1", last_step=2_499, **ids)
     assert {game: list(seeds) for game, seeds in read_scores(tmp_path).raw.items()} == {"pong": [7]}
 
 
@@ -298,14 +300,45 @@ def test_monitor_files_of_a_run_count_together_in_the_order_of_time():
     assert curves.measured == Measurement("training", None, 0.0, None, False)
 
 
+def monitor(path: Path, rows: str, env_id: str = "PongNoFrameskip-v4", start: float = 1.0) -> None:
+    """A monitor file with ``rows`` of return, length and time."""
+    path.parent.mkdir(exist_ok=True)
+    head = json.dumps({"t_start": start, "env_id": env_id})
+    path.write_text(f"#{head}\nr,l,t\n{rows}")
+
+
 def test_a_monitor_file_counts_from_its_own_start(tmp_path):
     """Without the start, the two environments would come in the other order."""
     for rank, (start, rows) in enumerate([(100.0, "5,600,1.0\n7,400,50.0\n"), (40.0, "3,500,2.0\n")]):
-        head = json.dumps({"t_start": start, "env_id": "PongNoFrameskip-v4"})
-        (tmp_path / f"{rank}.monitor.csv").write_text(f"#{head}\nr,l,t\n{rows}")
+        monitor(tmp_path / f"{rank}.monitor.csv", rows, start=start)
     declare(tmp_path, runs={".": ["pong", 4]}, total_frames=1_500)
     curves = read_scores(tmp_path)  # ends at 500, 1100, 1500; points of 150
     assert scores(curves, "pong", 4) == [NAN, NAN, NAN, 3, 3, 3, 3, 4, 5, 12 / 2]
+
+
+def test_the_frames_of_a_monitored_step_can_be_declared(tmp_path):
+    """Of an emulator that skips by itself: games of 600 and 400 steps are 4,000 frames, points of 400."""
+    monitor(tmp_path / "pong-s1" / "0.monitor.csv", "5,600,1.0\n7,400,50.0\n", env_id="ALE/Pong-v5")
+    declare(tmp_path, frames_per_step=4)
+    curves = read_scores(tmp_path)
+    assert curves.frames.tolist() == list(range(400, 4_001, 400))
+    assert scores(curves, "pong") == [*[NAN] * 5, 5, 5, 5, 5, 12 / 2]
+
+
+def test_monitor_files_of_one_run_are_of_one_environment(tmp_path):
+    for rank, game in enumerate(("Pong", "Breakout")):
+        monitor(tmp_path / "pong-s1" / f"{rank}.monitor.csv", "5,600,1.0\n", env_id=f"{game}NoFrameskip-v4")
+    with pytest.raises(UserError, match="several environments: 'BreakoutNoFrameskip-v4', 'PongNoFrameskip-v4'"):
+        read_scores(tmp_path)
+
+
+def test_of_a_tree_with_both_logs_the_declared_tag_counts(tmp_path):
+    """10,000 frames by the events, whose mean of 9 is newest in the tenth of ten points; 600 by the monitor file."""
+    events(tmp_path / "pong-s1", {"rollout/ep_rew_mean": [(2_500, 9.0)]})
+    monitor(tmp_path / "pong-s1" / "0.monitor.csv", "5,600,1.0\n")
+    assert read_scores(tmp_path).frames[-1] == 600
+    declare(tmp_path, tag="rollout/ep_rew_mean")
+    assert scores(read_scores(tmp_path), "pong") == [*[NAN] * 9, 9.0]
 
 
 def test_of_a_tree_with_both_logs_the_single_episodes_count():
@@ -336,8 +369,8 @@ def test_an_exploration_that_still_falls_is_not_the_final_one(tmp_path):
 
 
 def test_a_point_without_a_new_mean_has_no_score(tmp_path):
-    events(tmp_path / "pong-s1", {"rollout/ep_rew_mean": [(100, 1.0), (450, 3.0), (2_500, 9.0)]})
-    curves = read_scores(tmp_path)  # 10,000 frames: points end at agent steps 250, 500, ...
+    events(tmp_path / "pong-s1", {"rollout/ep_rew_mean": [(100, 1.0), (500, 3.0), (2_500, 9.0)]})
+    curves = read_scores(tmp_path)  # 10,000 frames: points end at agent steps 250, 500, ..., and hold their ends
     assert scores(curves, "pong") == [1.0, 3.0, *[NAN] * 7, 9.0]
 
 
@@ -380,6 +413,18 @@ def test_an_iteration_of_dopamine_stands_for_its_end(tmp_path):
     curves = read_scores(tmp_path)
     assert scores(curves, seed=4) == [1.0] * 7
     assert curves.measured == Measurement("evaluation", None, 0.25, None, False)
+
+
+def test_of_an_iteration_that_dopamine_wrote_twice_the_newest_counts(tmp_path):
+    """As a run does that was resumed: the mean of 1 and 5."""
+    events(tmp_path / "breakout-s4", {"Train/AverageReturns": [(0, 1.0), (1, 3.0), (1, 5.0)]})
+    assert scores(read_scores(tmp_path), seed=4) == [1.0, 3.0]
+
+
+def test_the_frames_of_an_iteration_of_dopamine_can_be_declared(tmp_path):
+    events(tmp_path / "breakout-s4", {"Train/AverageReturns": [(0, 1.0), (1, 3.0)]})
+    declare(tmp_path, frames_per_step=250_000)
+    assert read_scores(tmp_path).frames.tolist() == [250_000, 500_000]
 
 
 def test_a_run_of_dopamine_that_only_its_collector_wrote_is_named_by_its_folder(tmp_path):

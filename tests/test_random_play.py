@@ -38,31 +38,41 @@ def test_the_deviation_by_hand():
     assert played.deviation(played) == pytest.approx(expected)
 
 
+def test_the_published_mean_is_as_uncertain_as_chance_whichever_policy_is_held_against_it():
+    """Ours: 100 above, of 98 and 102, standard error 2. Theirs: 30 episodes with the spread of chance, 6."""
+    chance_played = Played("qbert", "random", [[RANDOM - 6, RANDOM, RANDOM + 6]], 100)
+    played = Played("qbert", "random-10hz", [[RANDOM + 98, RANDOM + 102]], 100)
+    assert played.deviation(chance_played) == pytest.approx(100 / math.sqrt(2**2 + 6**2 / 30))
+
+
 def test_chance_is_played_at_either_rate_and_untrained_networks_are_what_training_starts_from(monkeypatch):
     asked = []
 
     def evaluate(values, member, **options):
-        asked.append((member.seed, options["epsilon"], options["frames_per_agent_step"], options["episodes"]))
-        return [EvaluationEpisode(k, 7, 44, "game_over") for k in range(options["episodes"])]
+        asked.append((member.seed, *map(options.get, ("epsilon", "frames_per_agent_step", "max_frames", "episodes"))))
+        return [EvaluationEpisode(k, 7, 44 - member.seed, "game_over") for k in range(options["episodes"])]
 
     monkeypatch.setattr("dqn_ref.evaluate.evaluate", evaluate)
     results = {policy: play("qbert", policy, 10) for policy in POLICIES}
-    assert asked == [(0, 1.0, 4, 10), (0, 1.0, 6, 10), *((seed, 0.05, 4, 2) for seed in range(5)), (0, 1.0, 32, 10)]
+    untrained = [(seed, 0.05, 4, 18_000, 2) for seed in range(5)]
+    assert asked == [(0, 1.0, 4, 108_000, 10), (0, 1.0, 6, 108_000, 10), *untrained, (0, 1.0, 32, 108_000, 10)]
     assert results["random"] == Played("qbert", "random", [[7] * 10], 44)
     assert results["untrained"] == Played("qbert", "untrained", [[7, 7]] * 5, 44)
 
 
 def test_the_table_names_the_games_that_disagree():
+    """The untrained: 500.9 below 163.9, errors of 10 / sqrt(3) = 5.8 and, with the spread of chance, 50 / sqrt(30)."""
     near = [[int(RANDOM) + k for k in (-50, 0, 50)]]
     far = [[int(RANDOM) + 500 + k for k in (-50, 0, 50)]]
     played = [
         Played("qbert", "random", near, 3_000),
         Played("qbert", "random-10hz", far, 4_000),
-        Played("qbert", "untrained", near, 5_000),
+        Played("qbert", "untrained", [[int(RANDOM) - 500 + k for k in (-10, 0, 10)]], 5_000),
     ]
     text = markdown([json.loads(json.dumps(as_record(played, 3)))])
     assert "random, every 4th frame: 1 of 1 games within 3 standard errors. Longest episode: 3,000 frames." in text
     assert "random, every 6th frame: 0 of 1 games within 3 standard errors; outside: qbert (+" in text
+    assert "epsilon 0.05: 0 of 1 games within 3 standard errors; outside: qbert (-46.4). Longest episode: 5," in text
     assert f"| qbert | {RANDOM:,.1f} | {int(RANDOM)}.0 ± 28.9 " in text
 
 

@@ -1,6 +1,7 @@
 """From records to the matrix: each number worked by hand, each reason to refuse."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from fake_runs import edit_json, evaluation, write_run
 
 from benchmarks.reference import human_and_random
-from benchmarks.scores import ScoreMatrix, run_score, score_matrix
+from benchmarks.scores import ScoreMatrix, evaluation_measurement, run_score, score_matrix, training_measurement
 from benchmarks.store import Cell, Store
 from dqn_ref.config import CI, NATURE, UserError
 from dqn_ref.records import RunRecord
@@ -170,3 +171,14 @@ def test_games_with_different_numbers_of_seeds_make_no_matrix():
     assert scores.num_seeds == 1
     with pytest.raises((UserError, ValueError)):
         scores.matrix()
+
+
+# ---------------------------------------------------------------------- how they were measured
+
+
+def test_scores_say_the_cap_and_the_sticky_actions_that_they_were_played_with():
+    """The protocol cuts an episode of an evaluation after 5 minutes, one of training after 30: 60 frames a second."""
+    config = replace(CI.config, sticky_action_probability=0.25)
+    measured = [evaluation_measurement(config), training_measurement(config)]
+    assert [each.max_frames for each in measured] == [18_000, 108_000]
+    assert [each.sticky_action_probability for each in measured] == [0.25, 0.25]
