@@ -355,21 +355,11 @@ def test_the_command_compares_what_was_asked_for_and_says_and_writes_it(tmp_path
 
     monkeypatch.setattr("benchmarks.plots.draw_comparison", draw)
     files = [scores_file(tmp_path / "mine.csv", 1), scores_file(tmp_path / "theirs.csv", 3)]
-    outputs = [tmp_path / name for name in ("out.json", "out.md", "plots")]
-    asked = [
-        "--suite",
-        "atari3",
-        "--frames",
-        "1M",
-        "--json",
-        outputs[0],
-        "--markdown",
-        outputs[1],
-        "--plots",
-        outputs[2],
-    ]
-    assert main(["compare", *files, *map(str, asked)]) == 0
-    said, content = capsys.readouterr().out, json.loads(outputs[0].read_text())
+    content_file, page, plots = (tmp_path / name for name in ("out.json", "out.md", "plots"))
+    asked = ["--suite", "atari3", "--frames", "1M", "--json", str(content_file), "--markdown", str(page),
+             "--plots", str(plots)]  # fmt: skip
+    assert main(["compare", *files, *asked]) == 0
+    said, content = capsys.readouterr().out, json.loads(content_file.read_text())
     assert content["verdict"].startswith(
         "No difference between mine and theirs is shown over atari3 at 1M frames: IQM -2.000, p = 0.25."
     )
@@ -377,9 +367,9 @@ def test_the_command_compares_what_was_asked_for_and_says_and_writes_it(tmp_path
     assert (content["frames"], content["games"]) == (M, [*suite_games("atari3")])
     for line in ("first: mine", "second: theirs", "First: mine, 1 seed", "phoenix", "predicted median"):
         assert line in said
-    assert outputs[1].read_text().startswith(content["verdict"])
-    assert drawn == [("mine", "theirs", M, suite_games("atari3"), outputs[2])]
-    assert f"Drawn in {outputs[2]}: profile.png (and SVG)" in said
+    assert page.read_text().startswith(content["verdict"])
+    assert drawn == [("mine", "theirs", M, suite_games("atari3"), plots)]
+    assert f"Drawn in {plots}: profile.png (and SVG)" in said
 
 
 def test_the_command_writes_only_where_it_was_told_to(tmp_path, capsys):
