@@ -35,6 +35,7 @@ from benchmarks.gates.speed_samples import (
     session_numbers,
 )
 from benchmarks.gates.speed_statistics import (
+    Comparison,
     compare_pairs,
     compare_sessions,
     fewest_rounds,
@@ -223,6 +224,18 @@ def test_a_difference_at_the_margin_is_not_promised_a_number_of_rounds():
     assert "More than 400 rounds" in judged(differences).checks[0].words
 
 
+@pytest.mark.parametrize(
+    ("estimate", "noise", "rounds"),
+    [
+        (0.3, 0.3, 15),  # a loss to show: 1.05 (2.878 + 0.842)^2 = 14.5, at .01 / 5
+        (0.0, 0.001, 14),  # enough are there, so two more
+    ],
+)
+def test_the_rounds_that_would_decide_worked_by_hand(estimate, noise, rounds):
+    unsure = Comparison(estimate, 0.05, 0.9, noise, (estimate,) * 12)
+    assert speed.more_rounds(unsure, 5).startswith(f"About {rounds} rounds")
+
+
 def test_the_number_of_comparisons_is_paid_for():
     """p = 2/1024 is below .01 alone, and with four quiet neighbours just not any more."""
     lone = [-0.01, 0.3, 0.31, 0.32, 0.33, 0.34, 0.35, 0.36, 0.37, 0.38]
@@ -282,7 +295,9 @@ def test_a_sessions_number_is_the_median_of_its_rounds():
 def test_the_same_speed_passes():
     result = by_ratios()
     assert set(verdicts(result).values()) == {Verdict.PASS}
-    assert result.compared["same_machine"] is True
+    for found in (result, by_ratios(named=True)):
+        assert found.compared["same_machine"] is True
+        assert not any("Another machine" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(
@@ -329,6 +344,17 @@ def test_noise_between_sessions_makes_it_inconclusive_and_says_what_would_help()
     unsure = [check for check in result.checks if check.verdict is Verdict.INCONCLUSIVE]
     assert unsure
     assert all("sessions" in check.words for check in unsure)
+
+
+@pytest.mark.parametrize(
+    ("in_baseline", "words"),
+    [
+        (20, "About 12 sessions"),  # 1.05 (0.1 (1.645 + 0.842) / log 1.1)^2 = 7.15, and 1 / (1/7.15 - 1/20) = 11.1
+        (7, "The baseline's 7 sessions differ too much"),  # not even with any number of the candidate's
+    ],
+)
+def test_sessions_that_would_decide_make_up_for_what_the_baseline_lacks_worked_by_hand(in_baseline, words):
+    assert speed.more_sessions(Comparison(0.0, 0.5, 0.5, 0.1, (0.0,)), 5, in_baseline).startswith(words)
 
 
 def test_a_changed_set_of_benchmarks_is_an_error_that_names_them():

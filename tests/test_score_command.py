@@ -95,6 +95,13 @@ def test_runs_that_lost_a_half_fail_and_their_folder_may_be_named(store, runs, a
     assert ask(candidate=str(runs), baseline=str(tmp_path / "changed")).verdict is Verdict.PASS
 
 
+def test_the_answer_says_which_source_each_side_is_of(runs, ask, tmp_path):
+    provenance = {"source": {"commit": "f" * 40, "dirty": False}}
+    write_matrix(tmp_path / "changed", MATRIX.games, 3, scored(0.25), provenance=provenance)
+    sources = ask(candidate=str(tmp_path / "changed"), baseline=str(runs)).compared["source"]
+    assert sources == {"candidate": ["f" * 40], "baseline": [COMMIT]}
+
+
 def test_a_folder_is_taken_with_all_its_seeds_and_seeds_takes_the_first(runs, ask, tmp_path):
     write_matrix(tmp_path / "more", MATRIX.games, 4, scored(0.5))
     more = str(tmp_path / "more")
@@ -177,6 +184,9 @@ def test_scores_that_were_not_measured_alike_are_an_error_unless_it_is_wanted():
     judged = answer(GateScores(**options, despite_different_measurement=True))
     assert judged.verdict is not Verdict.ERROR
     assert sum("Not measured alike" in note for note in judged.notes) == 4
+    assert [judged.compared["measured"][side].split()[0] for side in ("candidate", "baseline")] == [
+        "evaluation", "training",
+    ]  # fmt: skip
     assert judged.compared["suite"] is None
 
 

@@ -63,14 +63,16 @@ def test_a_candidate_of_the_same_quality_passes():
     assert {each.verdict for each in result.checks} == {Verdict.PASS}
 
 
-def test_too_few_noisy_runs_are_inconclusive_and_the_number_of_seeds_is_said():
-    candidate, baseline = runs(3, noise=0.4, seed=7), runs(3, noise=0.4)
+@pytest.mark.parametrize(("m", "n"), [(3, 3), (3, 10), (1, 3)])
+def test_too_few_noisy_runs_are_inconclusive_and_the_number_of_seeds_is_said(m, n):
+    candidate, baseline = runs(m, noise=0.3, factor=0.9, seed=7), runs(n, noise=0.3)
     result = gate(candidate, baseline)
     assert result.verdict is Verdict.INCONCLUSIVE
     seeds = seeds_to_pass(candidate, baseline, MARGIN)
-    assert seeds > 3
-    assert f"about {seeds} seeds on each side" in result.headline
-    assert f"add {seeds - 3} to the candidate and {seeds - 3} to the baseline" in result.headline
+    assert 3 < seeds < 10
+    assert f"{m} and {n} seeds. If nothing changed, about {seeds} seeds on each side" in result.headline
+    assert f"add {seeds - m} to the candidate and {max(0, seeds - n)} to the baseline" in result.headline
+    assert any("One seed" in note for note in result.notes) == (m == 1)
 
 
 def test_a_loss_that_is_smaller_than_the_margin_but_certain_fails_and_says_so():
@@ -264,6 +266,13 @@ def test_a_drop_of_a_game_at_or_below_random_is_given_in_score():
     advice = check(gate(candidate, baseline), "advice")
     assert f"{ATARI10[4]} -0.500" in advice.words
     assert advice.numbers[ATARI10[4]]["change"] is None
+
+
+def test_a_game_is_given_by_the_mean_of_its_runs_and_not_their_median():
+    candidate, baseline = runs(3), runs(3, seed=1)
+    candidate[:, 0], baseline[:, 0] = (0, 0, 0.9), (0, 0, 1.8)
+    numbers = check(gate(candidate, baseline), "advice").numbers["amidar"]
+    assert [numbers[name] for name in ("candidate", "baseline", "change")] == pytest.approx([0.3, 0.6, -0.5])
 
 
 def test_games_are_tested_from_below_only():
