@@ -21,6 +21,7 @@ from benchmarks.failures.effects import (
     sign_test,
     verdict,
 )
+from benchmarks.permutation import permutation_test, standardised_difference
 from benchmarks.reference import human_and_random
 
 
@@ -40,7 +41,7 @@ def test_three_against_five_all_below_worked_by_hand():
     assert found.difference == -11.0
     assert found.p_lower == found.lowest_p == 1 / 56  # of C(8, 3) choices only this one is so low
     assert found.p_higher == 1.0
-    assert found.p_two_sided == 2 / 56
+    assert found.p_two_sided == effect(-np.array([0.0, 1.0, 2.0]), -np.arange(10.0, 15.0)).p_two_sided == 2 / 56
     assert found.spread == pytest.approx(math.sqrt((2 + 10) / 6))
     # .025 of 56 is 1.4: a shift is rejected while the relabelling as seen is the only one so far out, which ends at the
     # first swap that ties with it. The swap of 0 for 14 does at -14, the lowest; that of 2 for 10 at -8, the highest.
@@ -76,6 +77,18 @@ def test_an_interval_covers_a_shift_at_least_as_often_as_it_says():
 def test_too_few_seeds_have_no_interval_and_equal_runs_have_one_of_no_width():
     assert shift_interval(np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])) is None  # 1/20 a side
     assert shift_interval(np.zeros(3), np.zeros(5)) == (0.0, 0.0)
+    assert effect(np.zeros(3), np.zeros(5)).p_two_sided == 1.0  # both sides are 1, and twice that is no chance
+    assert math.isnan(effect(np.zeros(1), np.ones(1)).spread)
+
+
+def test_of_many_runs_the_interval_is_the_shifts_that_as_many_drawn_relabellings_do_not_reject():
+    """C(16, 8) is 12,870: 9,999 are drawn, and the one that was seen counts beside them."""
+    draw = np.random.default_rng(0)
+    variant, reference = np.sort(draw.normal(size=8)), np.sort(draw.normal(size=8))  # as the test sorts them
+    low, high = shift_interval(variant, reference)
+    for shift, inside in ((low - 1e-6, False), (low + 1e-6, True), (high - 1e-6, True), (high + 1e-6, False)):
+        test = permutation_test((variant - shift)[:, None], reference[:, None], statistic=standardised_difference)
+        assert (min(test.p_lower, test.p_higher) > 0.025) == inside
 
 
 # ---------------------------------------------------------------------- is the game load-bearing?
@@ -86,6 +99,9 @@ def test_the_sign_test_worked_by_hand():
     assert sign_test(np.array([10.0, 10.0, 10.0, 10.0, -1.0])) == 2 / 32  # as seen, and with the last one turned
     assert sign_test(np.array([-3.0, -1.0])) == 1.0
     assert sign_test(np.zeros(5)) == 1.0
+    assert sign_test(np.array([0.1, 0.2, -0.3])) == 5 / 8  # 0 but for rounding, as with all turned
+    assert sign_test(np.ones(16)) == 0.5**16
+    assert sign_test(np.ones(40)) == 1 / 10_000  # drawn: as seen, beside 9,999
 
 
 def test_with_many_runs_the_sign_test_draws_and_agrees_with_the_normal_one():
@@ -127,12 +143,16 @@ def test_both_tests_must_be_decidable():
     assert learnt("road_runner", reference, np.zeros(1)).decidable is False  # 1/7
     assert learnt("road_runner", reference, np.zeros(2)).decidable is True  # 1/28
     assert learnt("road_runner", reference[:4], np.zeros(4)).decidable is False  # 1/70, but 1/16
+    assert learnt("road_runner", np.full(19, 1_000.0), np.zeros(1)).decidable is False  # 1/20 is not below .05
     none = learnt("road_runner", reference, np.zeros(0))
     assert (none.decidable, none.holds, math.isnan(none.control_p)) == (False, False, True)
     many = learnt("road_runner", np.full(20, 1_000.0), np.zeros(20))
     assert many.lowest_control_p == many.control_p == 1 / math.comb(40, 20)  # counted
     more = learnt("road_runner", np.full(21, 1_000.0), np.zeros(20))
     assert more.lowest_control_p == more.control_p == 1 / 10_000  # drawn: as seen, beside 9,999
+    assert more.lowest_p == more.p == more.lead.lowest_p == 1 / 10_000
+    sixteen = learnt("road_runner", np.full(16, 1_000.0), np.zeros(3))
+    assert sixteen.lowest_p == sixteen.p == 0.5**16  # all sign changes
 
 
 # ---------------------------------------------------------------------- verdicts
@@ -152,6 +172,7 @@ WITHOUT = Learnt("pong", -20.7, -20.0, np.full(5, 10.0), 1 / 32, THREE[:0], math
         (LEARNT, 0.04, 1.0, 0.02, Verdict.CONFIRMED),
         (LEARNT, 0.05, 1.0, 0.02, Verdict.NOT_SHOWN),
         (LEARNT, 1.0, 0.04, 0.02, Verdict.OPPOSITE),
+        (LEARNT, 1.0, 0.05, 0.02, Verdict.NOT_SHOWN),
         (LEARNT, 0.2, 0.9, 0.05, Verdict.TOO_FEW),
         (NOT_ABOVE_RANDOM, 0.04, 1.0, 0.02, Verdict.NOT_LEARNT),
         (NOT_ABOVE_RANDOM, 0.2, 1.0, 0.2, Verdict.NOT_LEARNT),
@@ -183,6 +204,9 @@ def test_a_table_is_judged_as_a_whole():
     two = judge([(low, bears), (np.array([0.0]), bears), (alike, bears)])
     assert [each.verdict for each in two] == [Verdict.CONFIRMED, Verdict.TOO_FEW, Verdict.NOT_SHOWN]
     assert two[0].adjusted_lower == pytest.approx(2 / 56)
+    of_one_run = math.sqrt((2 + 1_000) / 6)  # squares about the means of 1 and of 120
+    assert two[0].detectable == both[0].detectable == pytest.approx(detectable(3, 5, LEVEL / 2) * of_one_run)
+    assert two[1].detectable == math.inf
     nothing = Learnt("road_runner", 11.5, 500.0, reference, 1.0, control, 1 / 56)
     assert [each.verdict for each in judge([(low, nothing)])] == [Verdict.NOT_LEARNT]
     assert bears.lead.difference == 100

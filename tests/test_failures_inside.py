@@ -40,6 +40,7 @@ def test_the_bound_is_the_largest_reward_over_what_the_discount_leaves():
     config = CI.config
     assert value_bound(config) == pytest.approx(100)
     assert value_bound(dataclasses.replace(config, discount=0.5)) == 2
+    assert value_bound(dataclasses.replace(config, discount=1.0)) is None
     assert value_bound(VARIANTS["constant-reward"].of(config)) == pytest.approx(6)
     assert value_bound(VARIANTS["no-reward-clip"].of(config)) is None
     unclipped = dataclasses.replace(config, reward_clip=None, constant_reward=-0.5)
@@ -79,10 +80,22 @@ def test_the_second_half_is_summarised_worked_by_hand():
     assert all(math.isnan(value) for value in measured(rows, 100).values())
 
 
-def test_a_few_rows_do_not_stand_for_all():
+@pytest.mark.parametrize(
+    ("ratios", "expected"),
+    [((0.0, NAN, NAN), NAN), ((0.0, NAN), NAN), ((0.0, 3.0, NAN), 1.5), ((0.0, 1.0, 5.0, NAN), 1.0), ((0.0,), 0.0)],
+)
+@pytest.mark.parametrize("name", ["td_error_ratio", "action_entropy", "dormant_hidden", "nonzero_reward_share"])
+def test_a_few_rows_do_not_stand_for_all(name, ratios, expected):
     """A sample of one transition has no variance to explain, but for rounding now and then."""
-    rows = [{"frames": frames, "td_error_ratio": ratio} for frames, ratio in ((60, 0.0), (80, NAN), (100, NAN))]
-    assert math.isnan(measured(rows, 50)["td_error_ratio"])
+    rows = [{"frames": 60, name: ratio} for ratio in ratios]
+    assert measured(rows, 50)[name] == pytest.approx(expected, nan_ok=True)
+
+
+def test_few_returns_are_returns_and_values_that_overflowed_have_no_end():
+    rows = [{"frames": frames, "start_return": NAN, "q_mean": NAN} for frames in (60, 80, 100)]
+    found = measured([rows[0] | {"start_return": 4.0, "q_mean": 9.0}, *rows[1:]], 50)
+    assert found["start_return"] == 4
+    assert math.isnan(found["q_mean"])
 
 
 # ---------------------------------------------------------------------- Fisher's test
@@ -110,11 +123,21 @@ def test_the_rows_are_adjusted_together_and_those_without_a_bound_do_not_count()
     assert against({"pong": of("reference", 0, 6, bound=None)}, variants) == variants
 
 
+def test_a_row_of_so_few_runs_that_it_could_show_nothing_takes_nothing_from_the_others():
+    """Of one run against six the lowest p is 1/7, of three 1/84."""
+    found = against({"pong": of("reference", 0, 6)}, [of("a", 3, 3), of("b", 1, 1)])
+    assert [each.p for each in found] == pytest.approx([1 / 84, 1 / 7])
+    assert [each.adjusted for each in found] == pytest.approx([1 / 84, 1.0])
+
+
 # ---------------------------------------------------------------------- the table
 
 
 def put(store, name, seeds, q_max, game="road_runner"):
-    """Runs that all score 100, whose q_max is ``q_max`` for a row in the first half, and 1 otherwise."""
+    """Runs that all score 100, whose q_max is ``q_max`` for a row in the first half, and 1 otherwise.
+
+    Seeds 0, 1, 2, ... add 0, 1, 4, ... to a q_mean that counts the rows; the entropy is the frames in thousands.
+    """
     for seed in range(seeds):
         folder = store.failures(GROUP) / name / f"{game}-s{seed}"
         write_run(folder, game, seed, score=100.0, config=VARIANTS[name].of(CI.config))
@@ -123,7 +146,8 @@ def put(store, name, seeds, q_max, game="road_runner"):
         cells = [row.split(",") for row in rows]
         for place, row in enumerate(cells):
             row[columns.index("q_max")] = str(q_max if place == 0 else 1.0)
-            row[columns.index("q_mean")] = str(place + seed)
+            row[columns.index("q_mean")] = str(place + seed**2)
+            row[columns.index("action_entropy")] = str(float(row[columns.index("frames")]) / 1_000)
         (folder / "progress.csv").write_text("\n".join([header, *map(",".join, cells)]) + "\n")
     return len(cells)
 
@@ -148,6 +172,7 @@ def test_the_rows_of_a_group_worked_by_hand(store):
         ("no-reward-clip", "none", "no bound"),
     ]
     assert inside_table.inside_rows(found)[1][3] == str(rows - 1 + 1)  # the last row's, of the middle seed
+    assert found.inside[1].medians["action_entropy"] == 13  # of 10k, 12k, 14k and 16k frames
     content = table.as_json(found)["inside"]
     json.dumps(content, allow_nan=False)
     assert (content[2]["beyond"], content[2]["reference_beyond"], content[2]["reference_seeds"]) == (3, 0, 6)
@@ -163,7 +188,9 @@ def test_the_rows_of_a_group_worked_by_hand(store):
 def test_so_few_runs_that_no_count_could_show_anything_have_a_p_of_1(store):
     put(store, "reference", 3, 1.0)
     put(store, "no-target-network", 3, 500.0)
-    rows = inside_table.inside_rows(find(store, GROUP))
+    found = find(store, GROUP)
+    assert (found.inside[-1].p, found.inside[-1].adjusted) == (pytest.approx(1 / 20), 1.0)
+    rows = inside_table.inside_rows(found)
     assert rows[-1][-1] == "3 of 3 v 0 of 3, too few seeds"  # 1 / C(6, 3) is .05, and not below it
 
 
