@@ -1,5 +1,6 @@
 """Effects and verdicts: numbers worked by hand, and by counting relabellings in another way."""
 
+import dataclasses
 import itertools
 import math
 
@@ -195,7 +196,9 @@ def test_a_table_is_judged_as_a_whole():
     both = judge([(low, bears), (alike, bears)])
     assert [each.verdict for each in both] == [Verdict.CONFIRMED, Verdict.NOT_SHOWN]
     assert both[0].adjusted_lower == pytest.approx(2 / 56)
-    assert [each.verdict for each in judge([(low, bears), (high, bears)])] == [Verdict.CONFIRMED, Verdict.OPPOSITE]
+    sides = judge([(low, bears), (high, bears)])
+    assert [each.verdict for each in sides] == [Verdict.CONFIRMED, Verdict.OPPOSITE]
+    assert sides[1].adjusted_higher == pytest.approx(2 / 56)
     # Three comparisons of 3 against 5: 3 / 56 is above the level, so that no scores could have decided.
     three = judge([(low, bears), (alike, bears), (alike, bears)])
     assert [each.adjusted_lower for each in three] == [1.0] * 3
@@ -206,7 +209,8 @@ def test_a_table_is_judged_as_a_whole():
     assert two[0].adjusted_lower == pytest.approx(2 / 56)
     of_one_run = math.sqrt((2 + 1_000) / 6)  # squares about the means of 1 and of 120
     assert two[0].detectable == both[0].detectable == pytest.approx(detectable(3, 5, LEVEL / 2) * of_one_run)
-    assert two[1].detectable == math.inf
+    alone = dataclasses.replace(bears, scores=reference[:1])  # one against one: no spread either
+    assert two[1].detectable == judge([(low[:1], alone)])[0].detectable == math.inf
     nothing = Learnt("road_runner", 11.5, 500.0, reference, 1.0, control, 1 / 56)
     assert [each.verdict for each in judge([(low, nothing)])] == [Verdict.NOT_LEARNT]
     assert bears.lead.difference == 100
