@@ -57,6 +57,7 @@ def healthy(*, game="breakout", late_return=60.0, frames=FRAMES, **changes) -> L
         "input_min": 0.0,
         "input_mean": 0.3,
         "input_max": 0.93,
+        "mean_return": None,
         "frames_per_second": 1_000.0,
         "emulator_seconds": 10.0,
         "network_seconds": 20.0,
@@ -81,7 +82,15 @@ def flat(log: Log, value=1.7) -> Log:
     """The same with returns that stay at those of random play in breakout, 1.7, alternating around it."""
     assert log.episodes is not None
     returns = value + np.where(np.arange(len(log.episodes)) % 2, 1.0, -1.0)
-    return replace(log, episodes=replace(log.episodes, returns=returns, clipped=returns))
+    return with_episodes(log, returns=returns, clipped=returns)
+
+
+def with_episodes(log: Log, **columns) -> Log:
+    """``log`` with other columns of its episodes, each a value an episode or one for all."""
+    assert log.episodes is not None
+    size = len(log.episodes)
+    made = {name: np.broadcast_to(np.asarray(column, np.float64), size) for name, column in columns.items()}
+    return replace(log, episodes=replace(log.episodes, **made))
 
 
 def with_settings(log: Log, **settings) -> Log:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic_logs import FRAMES, ROWS, flat, healthy, with_settings
+from synthetic_logs import FRAMES, ROWS, flat, healthy, with_episodes, with_settings
 
 from benchmarks.doctor.verdicts import diagnose
 from benchmarks.doctor.verdicts.bars import BARS
@@ -166,7 +166,80 @@ def test_every_sign_is_crossed_just_beyond_its_bar_and_not_just_before_it(cause,
         assert read.frame in made.frames
 
 
-@pytest.mark.parametrize(("ratio", "status"), [(0.9, "learning"), (0.91, "scoring"), (1.3, "scoring")])
+# What a healthy log, changed as said, makes of a quantity last; None: nothing. Of what it is made: HEALTHY_SETTINGS,
+# 4M frames or 1M agent steps, 200 games of 1,500 agent steps and five lives, a reward in every 50th transition.
+WORKED = [
+    ("value_bound", healthy(q_max=-50.0), 0.5),  # 50 of 1 / (1 - 0.99)
+    ("value_bound", with_settings(healthy(q_max=50.0), discount=0.9, reward_clip=2.0), 2.5),
+    ("value_bound", with_settings(healthy(), discount=1.0), 0.0),  # of infinitely much
+    ("value_bound", with_settings(healthy(), reward_clip=None), None),
+    ("overestimate", healthy(q_start=7.0, start_return=1.0), 3.0),  # 6 / (1 + 1)
+    ("overestimate", healthy(q_start=7.0, start_return=-1.0), 4.0),
+    ("values_over_rewards", healthy(q_mean=3.0), 1.5),  # of 100 steps' 0.02
+    ("values_over_rewards", healthy(nonzero_reward_share=0.0), None),
+    ("settled_horizon", healthy(q_mean=-0.5), 25.0),  # 0.5 / 0.02
+    ("settled_horizon", healthy(q_mean=done**0.25), 50.0),  # of the last rows' medians 0.97 / 0.89
+    ("settled_horizon", healthy(q_mean=done**0.5), None),  # 0.94 / 0.80
+    ("settled_horizon", healthy(q_mean=0.0), None),
+    ("target_lag", healthy(), 50.0),  # 0.05 / 0.001
+    ("target_lag", healthy(update_ratio=0.0), None),
+    ("target_period", healthy(), 2_500.0),  # 10,000 / 4
+    ("target_period", with_settings(healthy(), target_period_updates=1), 1.0),
+    ("target_period", with_settings(healthy(), target_period_agent_steps=1), 1.0),  # no less than an update
+    ("target_copies", healthy(), 95.0),  # (1M - 50k) / 10k
+    ("target_copies", with_settings(healthy(), frames_per_agent_step=2), 195.0),
+    ("target_copies", with_settings(healthy(), frames_per_agent_step=None), 95.0),
+    ("target_copies", with_settings(healthy(), target_period_updates=5_000), 47.5),  # 950k / (4 x 5k)
+    ("target_copies", healthy(frames=100_000), 0.0),  # still warming up
+    ("rewards_beyond_horizon", healthy(), 0.5),  # 50 / 100
+    ("horizon", healthy(), 100.0),
+    ("horizon", with_settings(healthy(), discount=1.0), None),
+    ("replay_capacity", healthy(), 1_000_000.0),
+    ("replay_episodes", healthy(replay_age=500.0), 2 / 3),  # 1,000 / 1,500
+    ("replay_episodes", with_settings(healthy(replay_age=500.0), frames_per_agent_step=2), 1 / 3),
+    ("replay_episodes", with_settings(healthy(replay_age=500.0), frames_per_agent_step=None), 2 / 3),
+    ("replay_episodes", with_episodes(healthy(replay_age=500.0), lengths=np.repeat([6_000, 4_000], 100)), 1.0),
+    ("zero_returns", with_episodes(healthy(), returns=np.repeat([0.0, 5.0], 100)), 0.0),
+    ("zero_returns", with_episodes(healthy(), returns=np.repeat([5.0, 0.0], [150, 50])), 0.5),
+    ("returns_seen", with_episodes(healthy(), returns=np.repeat([5.0, 0.0], [175, 25])), 0.75),
+    ("terminals_per_game", healthy(), 5.0),  # 1,500 / 300
+    ("terminals_per_game", with_settings(healthy(), frames_per_agent_step=2), 10.0),
+    ("terminals_per_life", healthy(), 1.0),
+    ("terminals_per_life", with_episodes(healthy(), lives_lost=2), 2.5),
+    ("terminals_per_life", with_episodes(healthy(), lives_lost=1), None),  # then a life is a game
+    ("learner_returns", with_episodes(healthy(start_return=-3.0), clipped=np.repeat([-6.0, 2.0], 100)), 0.5),
+    ("learner_returns", with_episodes(healthy(start_return=3.0), clipped=0.5), 3.0),  # over 1 at least
+    ("realised_over_bound", healthy(start_return=-50.0), 0.5),
+    ("raw_over_clipped", with_episodes(healthy(), returns=[40.0, -20.0] * 100, clipped=[2.0, -2.0] * 100), 15.0),
+    ("raw_over_clipped", with_episodes(healthy(), clipped=0.0), None),
+    ("epsilon_rest_share", healthy(), 0.7),  # (3M - 200k) / 4M
+    ("epsilon_rest_share", with_settings(healthy(), replay_start_agent_steps=None), 0.75),
+    ("epsilon_rest_share", healthy(epsilon=0.1), 0.0),
+    ("epsilon_rest_share", healthy(epsilon=1 - 0.1 * done), None),  # still falling
+    ("epsilon_rest_frames", healthy(), 3_000_000.0),
+    ("training_done", healthy(frames=1_000_000), 0.25),
+    ("input_range", healthy(input_min=-1.0, input_max=2.0), 3.0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "log", "value"), WORKED)
+def test_a_quantity_is_what_was_worked_out_by_hand(name, log, value):
+    with np.errstate(divide="ignore"):  # as diagnose has it
+        made = QUANTITIES[name].make(log)
+    assert made.values[-1:].tolist() == pytest.approx([] if value is None else [value])
+    assert made.frames[-1:].tolist() == [log.frames_done] * (value is not None)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "status"),
+    [
+        (0.9, "learning"),
+        (0.91, "scoring"),
+        (1.3, "scoring"),
+        (np.repeat([0.95, 0.5, 0.95], [30, 9, 1]), "learning"),  # of the last third's 14 rows, 9 are 0.5
+        (np.repeat([0.5, 0.95], [30, 10]), "scoring"),
+    ],
+)
 def test_a_score_above_random_is_no_sign_of_learning_where_values_explain_nothing(ratio, status):
     found = diagnose(healthy(td_error_ratio=ratio)).learning
     assert (found.status, found.shown) == (status, status == "learning")
@@ -296,12 +369,30 @@ def test_fewer_than_five_late_returns_say_nothing(episodes, status):
     assert learning(replace(log, episodes=few)).status == status
 
 
-def test_running_means_are_compared_and_not_tested():
-    log = replace(healthy(), episodes=None)
-    log = replace(log, series={**log.series, "mean_return": Series(log.series["loss"].frames, 1 + 20 * done)})
-    found = learning(log)
-    assert (found.status, found.p_above_random, found.p_rising) == ("learning", None, None)
+@pytest.mark.parametrize(
+    ("game", "means", "status"),
+    [
+        ("breakout", 1 + 20 * done, "learning"),
+        (None, 1 + 20 * done, "rising"),
+        ("breakout", np.repeat([10.0, 12.0], ROWS // 2) + [0.0, 20.0] * (ROWS // 2), "not learning"),  # 10, 30; 12, 32
+        ("pong", -21 + 0.1 * done, "not learning"),  # and random play has -20.7
+    ],
+)
+def test_running_means_are_compared_and_not_tested(game, means, status):
+    """They show learning where the least of the last quarter is above the largest of the first, and above random."""
+    found = learning(replace(healthy(game=game, mean_return=means), episodes=None))
+    assert (found.status, found.p_above_random, found.p_rising) == (status, None, None)
     assert "no test" in found.words
+
+
+@pytest.mark.parametrize(
+    ("frames", "mean", "said"), [(1_000_000, 0.0, True), (1_000_000, 1.75, False), (FRAMES, 0.0, False)]
+)
+def test_returns_below_random_play_are_excused_only_where_it_is_early(frames, mean, said):
+    """Random play has 1.7 in breakout, and from 2M frames a score can tell."""
+    found = learning(flat(healthy(frames=frames), mean))
+    assert found.status == "not learning"
+    assert ("Early DQNs are often below random play" in found.words) is said
 
 
 @pytest.mark.parametrize(
