@@ -69,6 +69,8 @@ def test_an_episode_at_the_cap_is_cut_and_keeps_its_score():
     assert [(e.frames, e.end) for e in played] == [(320, "truncated")] * 2
     assert [e.raw_return for e in played] == [e.raw_return for e in expected]
     assert min(e.raw_return for e in played) > 1  # raw, not clipped
+    shorter_steps = play(shoot, member, episodes=1, epsilon=0.0, max_frames=320, frames_per_agent_step=2)
+    assert (shorter_steps[0].frames, shorter_steps[0].end) == (320, "truncated")
 
 
 def test_results_do_not_depend_on_how_many_play_at_once(monkeypatch):

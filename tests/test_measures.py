@@ -4,13 +4,14 @@ import csv
 import dataclasses
 import math
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from dqn_ref.config import CI
-from dqn_ref.measures import Measures, _ratio
+from dqn_ref.measures import Measures, _dormant, _ratio
 from dqn_ref.records import OLD_EPISODE_COLUMNS, OLD_PROGRESS_COLUMNS, PROGRESS_COLUMNS, RunRecord
 from dqn_ref.run import run_population
 from dqn_ref.seeds import Member
@@ -30,13 +31,17 @@ def config(**changes):
     return dataclasses.replace(CI.config, **values | changes)
 
 
+def population_after(agent_step, **changes):
+    population = make_population(config(**changes), [MEMBER], [4], CPU)
+    loop = train(config(**changes), population, make_streams(config(**changes), ["breakout"]), TimeSplit())
+    next(tick for tick in loop if tick.agent_step == agent_step)
+    return population
+
+
 @pytest.fixture(scope="module")
 def trained():
     """A population after 398 agent steps: two updates after the newest copy to the target."""
-    population = make_population(config(), [MEMBER], [4], CPU)
-    loop = train(config(), population, make_streams(config(), ["breakout"]), TimeSplit())
-    next(tick for tick in loop if tick.agent_step == 370)
-    return population
+    return population_after(370)
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +114,23 @@ def test_dormant_units_are_those_below_a_fortieth_of_their_layers_mean(trained, 
     assert 0 < found["dormant_hidden"] < 1
 
 
+@pytest.mark.parametrize(
+    ("units", "share"), [([0, 0, 0, 0], 1.0), ([1, 39, 40, 80], 0.25), ([1.1, 38.9, 40, 80], 0.0), ([2, 2, 2, 2], 0.0)]
+)
+def test_a_layer_that_is_wholly_dead_is_wholly_dormant(units, share):
+    """The mean of 1, 39, 40 and 80 is 40, a fortieth of which is 1: at the bar is dormant, and so is 0 of 0."""
+    activation = torch.tensor([units, units], dtype=torch.float32)
+    assert _dormant(SimpleNamespace(HIDDEN=["hidden"]), [activation])["dormant_hidden"] == share
+
+
+def test_inputs_are_pixels_over_255(row, heldout):
+    x = heldout.numpy() / 255
+    assert [row[f"input_{name}"] for name in ("min", "mean", "max")] == pytest.approx([x.min(), x.mean(), x.max()])
+    assert x.min() < x.mean() < x.max()
+
+
 def test_a_layer_that_a_network_lacks_is_not_dormant_but_unknown():
-    population = make_population(config(network="flat_mlp"), [MEMBER], [4], CPU)
-    next(train(config(network="flat_mlp"), population, make_streams(config(), ["breakout"]), TimeSplit()))
-    found = Measures(population, 0, STATES).row([])
+    found = Measures(population_after(1, network="flat_mlp"), 0, STATES).row([])
     assert [math.isnan(found[f"dormant_{name}"]) for name in ("conv1", "conv2", "conv3", "hidden")] == [1, 1, 1, 0]
 
 
@@ -123,6 +141,13 @@ def test_replay_is_counted_whole(trained, row):
     assert row["nonzero_reward_share"] == pytest.approx(np.mean(held[:, 1] != 0))
     assert row["terminal_share"] == pytest.approx(np.mean(held[:, 2]))
     assert (row["replay_fill"], row["replay_age"]) == (1.0, np.mean(np.arange(300)))
+
+
+def test_of_streams_side_by_side_replay_is_as_many_times_as_old():
+    """10 slots of four streams: 40 transitions, the newest four of age 0, the oldest of 4 x 9."""
+    population = population_after(40, streams_per_member=4)
+    assert population.replay.size == 10
+    assert Measures(population, 0, STATES).row([])["replay_age"] == np.mean(4 * np.arange(10))
 
 
 def test_the_error_of_a_fresh_sample_is_compared_with_its_target(trained):
@@ -149,6 +174,13 @@ def test_the_first_states_of_episodes_are_stacked_as_replay_stacks_them(trained,
     q = trained.agents[0].learner.online(torch.from_numpy(frames)).detach().amax(dim=1)
     assert row["q_start"] == pytest.approx(q.mean().item(), rel=1e-5)
     assert math.isnan(Measures(trained, 0, STATES).row([])["q_start"])
+
+
+def test_where_replay_repeats_the_first_frame_so_does_the_first_state():
+    population = population_after(1, history_padding="first_frame")
+    frame = np.full((84, 84), 200, np.uint8)
+    q = population.agents[0].learner.online(torch.full((1, 4, 84, 84), 200, dtype=torch.uint8)).max()
+    assert Measures(population, 0, STATES).row([frame])["q_start"] == pytest.approx(q.item(), rel=1e-5)
 
 
 def test_measuring_changes_nothing(tmp_path):

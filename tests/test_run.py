@@ -17,7 +17,7 @@ from dqn_ref.atari import AtariStreams, Step
 from dqn_ref.config import CI, NATURE, TRANSITION_BYTES, UserError
 from dqn_ref.device import check_memory, select_device
 from dqn_ref.evaluate_run import evaluate_folder, load_network
-from dqn_ref.in_play import InPlay
+from dqn_ref.in_play import Episode, InPlay
 from dqn_ref.recorder import MemberRecorder
 from dqn_ref.records import RunRecord
 from dqn_ref.run import run_population
@@ -229,6 +229,31 @@ def test_the_score_recorded_is_raw_and_the_clipped_one_stands_beside_it(tmp_path
         "28,14,2,8,iteration_end,0",
     ]
     assert recorder.returns == [196, 30]  # an episode that the iteration cut is no score
+
+
+def test_a_row_of_progress_is_of_what_came_since_the_row_before(tmp_path):
+    """Losses 6 and 8 in sum, of 3 and then 2 updates; of 70 games worth 0 to 69, the newest 64 have a mean of 37.5."""
+    population = make_population(tiny(), [BREAKOUT], [4], CPU)
+    recorder = MemberRecorder(tmp_path / "run", {"config": asdict(tiny())}, population, 0, 4)
+
+    def games(*start_returns: float, end: str = "game_over") -> None:
+        for value in start_returns:
+            recorder.end_episode(Episode(0, end, 0, 0, 4, 1, np.zeros((84, 84), np.uint8), value))
+
+    def row(agent_step: int, updates: int, losses: float) -> None:
+        recorder.learner.loss_sum.add_(losses)
+        recorder.progress(Tick(agent_step, updates, 1.0, np.array([0]), None, False), 1.0, {}, 1.0)
+
+    games(*range(70))
+    games(999, end="truncated")
+    row(1, 3, 6.0)
+    games(5)
+    row(2, 5, 8.0)
+    row(3, 5, 0.0)
+    recorder.close("finished")
+    rows = np.genfromtxt(tmp_path / "run" / "progress.csv", delimiter=",", names=True)
+    assert rows["loss"] == pytest.approx([2.0, 4.0, math.nan], nan_ok=True)
+    assert rows["start_return"] == pytest.approx([37.5, 5.0, math.nan], nan_ok=True)
 
 
 # ---------------------------------------------------------------------- determinism
