@@ -203,6 +203,7 @@ def test_a_table_is_judged_as_a_whole():
     three = judge([(low, bears), (alike, bears), (alike, bears)])
     assert [each.adjusted_lower for each in three] == [1.0] * 3
     assert {each.verdict for each in three} == {Verdict.TOO_FEW}
+    assert {each.detectable for each in three} == {math.inf}
     # A third comparison that has one run could show nothing, and takes nothing from the other two.
     two = judge([(low, bears), (np.array([0.0]), bears), (alike, bears)])
     assert [each.verdict for each in two] == [Verdict.CONFIRMED, Verdict.TOO_FEW, Verdict.NOT_SHOWN]

@@ -46,7 +46,7 @@ from benchmarks.gates.speed_statistics import (
 )
 from benchmarks.gates.speed_study import ratio_verdict
 from benchmarks.gates.verdict import Verdict
-from benchmarks.speed.catalogue import BENCHES, RATIOS
+from benchmarks.speed.catalogue import BENCHES, GATE_RATIOS
 from dqn_ref.config import UserError
 
 MARGIN = math.log(1.1)
@@ -270,8 +270,8 @@ def by_ratios(baseline=None, *, named=False, noise=0.02, candidate=None, **facto
 
 
 def test_the_gates_ratios_are_those_of_the_catalogue():
-    assert [check.name for check in RATIO_CHECKS] == [ratio.name for ratio in RATIOS]
-    for check, ratio in zip(RATIO_CHECKS, RATIOS, strict=True):
+    assert [check.name for check in RATIO_CHECKS] == [ratio.name for ratio in GATE_RATIOS]
+    for check, ratio in zip(RATIO_CHECKS, GATE_RATIOS, strict=True):
         assert {check.subject, check.against[0]} == {ratio.above, ratio.below}
     assert {name for pair in PAIRS for name in pair} == set(RATIO_BENCHMARKS) <= set(BENCHES)
     calibration = {"convolution", "memory_copy", "emulator"}
@@ -524,7 +524,7 @@ def test_the_answer_is_written_in_four_formats_and_as_text_to_the_terminal(resul
         assert capsys.readouterr().out.startswith("speed gate: FAIL")
     answer = json.loads((tmp_path / "out" / "answer.json").read_text())
     assert answer["exit_code"] == 1
-    assert {check["name"] for check in answer["checks"]} == {ratio.name for ratio in RATIOS}
+    assert {check["name"] for check in answer["checks"]} == {ratio.name for ratio in GATE_RATIOS}
     for check in answer["checks"]:
         assert check["numbers"].keys() >= {"slower", "p_slower", "p_slower_holm", "p_within", "log_ratios"}
     suite = ElementTree.parse(tmp_path / "out" / "answer.junit").getroot()

@@ -101,7 +101,7 @@ def _unaware(store: Store, each: Learnt) -> str:
     seen = [scores.mean() - zero for scores in both]
     drawn = [draw.choice(scores, (RESAMPLES, len(scores))).mean(axis=1) - zero for scores in both]
     low, high = np.quantile(drawn[0] / drawn[1], (0.025, 0.975))
-    return f"{seen[0] / seen[1]:.0%} ({low:z.0%} to {high:z.0%})"
+    return f"{seen[0] / seen[1]:z.0%} ({low:z.0%} to {high:z.0%})"
 
 
 def beside_the_control(store: Store) -> str:

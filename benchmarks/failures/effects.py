@@ -238,13 +238,13 @@ def judge(comparisons: Sequence[tuple[Scores, Learnt]]) -> list[Judged]:
         return []
     lowest = np.array([each.lowest_p for each in effects])
     adjusted = [holm_of_discrete(side, lowest, LEVEL) for side in (lower, higher)]
-    counted = max(1, int((holm_of_discrete(lowest, lowest, LEVEL) < 1).sum()))
+    counted = int((holm_of_discrete(lowest, lowest, LEVEL) < 1).sum())
     judged = []
     for place, (each, (scores, reference)) in enumerate(zip(effects, comparisons, strict=True)):
         best = lower.copy()
         best[place] = each.lowest_p
         own_lower, own_higher = float(adjusted[0][place]), float(adjusted[1][place])
-        units = detectable(len(scores), len(reference.scores), LEVEL / counted)
+        units = detectable(len(scores), len(reference.scores), LEVEL / counted) if counted else math.inf
         judged.append(
             Judged(
                 each, reference, own_lower, own_higher,

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from benchmarks.speed.catalogue import RATIOS
+from benchmarks.speed.catalogue import GATE_RATIOS
 from dqn_ref.config import UserError
 from dqn_ref.provenance import machine_words, source_words
 
@@ -145,7 +145,7 @@ def session_numbers(rounds: Sequence[Mapping[Pair, float]]) -> dict[Pair, float]
 def ratio_values(measured: Measurement) -> dict[str, float]:
     """The ratios as the catalogue defines them, for the record: medians of the sessions."""
     work, numbers, values = measured.content["work"], measured.numbers(), {}
-    for check, ratio in zip(RATIO_CHECKS, RATIOS, strict=True):
+    for check, ratio in zip(RATIO_CHECKS, GATE_RATIOS, strict=True):
         pair = (check.subject, check.against[0])
         slowness = math.exp(median(each[pair] for each in numbers)) * work[pair[1]] / work[pair[0]]
         values[ratio.name] = float(f"{slowness if pair == (ratio.above, ratio.below) else 1 / slowness:.4g}")

@@ -58,6 +58,7 @@ class Ratio:
     above: str
     below: str
     what: str
+    gate: bool = True  # whether the speed gate judges it
 
 
 # Inside one run on one machine: these travel between machines and revisions, absolute times do not.
@@ -69,10 +70,15 @@ RATIOS = (
     Ratio("sample_over_copy", "replay_sample", "memory_copy", "one batch in copies of 100 MB"),
     Ratio("acting_over_update", "acting", "update", "one member's choice of an action in updates"),
     Ratio(
-        "host_over_emulator", "host", "emulator", "the host's own work of all members in frames of one bare emulator"
+        "host_over_emulator",
+        "host",
+        "emulator",
+        "the host's own work of all members in frames of one bare emulator",
+        gate=False,  # a part of training, which is judged
     ),
     Ratio("playing_over_emulator", "playing", "emulator", "one frame of all streams in frames of the bare emulator"),
 )
+GATE_RATIOS = tuple(ratio for ratio in RATIOS if ratio.gate)
 
 
 def bench_of(name: str) -> Bench:
