@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ def cost_nothing(population: Population, streams: AtariStreams) -> None:
 
 def host_work(config: DQNConfig, members: Sequence[Member], device: torch.device) -> Work:
     """The loop and what is followed of it: drawing, uploading, storing, counting. A call holds one update's draws."""
+    config = replace(config, max_episode_frames=config.total_frames)  # these games do not end, and are not cut either
     streams = make_streams(config, [member.game for member in members])
     population = make_population(config, members, streams.num_actions.tolist(), device)
     ticks = train(config, population, streams, TimeSplit())
