@@ -19,6 +19,8 @@ from dqn_ref.population import Population
 from dqn_ref.seeds import Member
 from dqn_ref.train import TimeSplit, make_population, make_streams, train
 
+RING = 200  # transitions of a member
+
 
 class AtOnce:
     """Stands in for an engine, and always answers what that answered to its first actions."""
@@ -45,7 +47,9 @@ def cost_nothing(population: Population, streams: AtariStreams) -> None:
 
 def host_work(config: DQNConfig, members: Sequence[Member], device: torch.device) -> Work:
     """The loop and what is followed of it: drawing, uploading, storing, counting. A call holds one update's draws."""
-    config = replace(config, max_episode_frames=config.total_frames)  # these games do not end, and are not cut either
+    # These games do not end, and are not cut either. The ring has gone round before a clock runs: memory that is taken
+    # for the first time costs a CPU more than all the rest.
+    config = replace(config, max_episode_frames=config.total_frames, replay_capacity=RING)
     streams = make_streams(config, [member.game for member in members])
     population = make_population(config, members, streams.num_actions.tolist(), device)
     ticks = train(config, population, streams, TimeSplit())
@@ -61,5 +65,5 @@ def host_work(config: DQNConfig, members: Sequence[Member], device: torch.device
 
     steps(1)
     cost_nothing(population, streams)
-    steps(config.replay_start_agent_steps)
+    steps(max(RING, config.replay_start_agent_steps))
     return lambda: steps(period), config.frames_per_agent_step * period
