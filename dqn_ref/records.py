@@ -146,11 +146,11 @@ def read_csv(path: Path, columns: Sequence[str], old_columns: Sequence[str]) -> 
 
 
 def _is_evaluation(each: Any) -> bool:
-    """Whether ``each`` of an evaluation.json has all its fields, with numbers where they belong."""
+    """Whether it has the fields of an evaluation, with numbers where they belong; what it cost may be unknown."""
     if not isinstance(each, dict) or not set(EVALUATION_FIELDS) <= set(each):
         return False
-    numbers = [each[name] for name in EVALUATION_FIELDS if name not in ("weights", "episodes")]
-    return all(isinstance(number, int | float) for number in numbers) and isinstance(each["episodes"], list)
+    numbers = ("training_frames", "epsilon", "max_frames", "num_episodes", "mean_return", "std_return")
+    return all(isinstance(each[name], int | float) for name in numbers) and isinstance(each["episodes"], list)
 
 
 @dataclass(frozen=True)
@@ -229,8 +229,7 @@ class RunRecord:
         if not isinstance(evaluations, list) or not all(map(_is_evaluation, evaluations)):
             raise UserError(
                 f"{folder / 'evaluation.json'} is broken: expected a list of evaluations, each with "
-                f"{', '.join(EVALUATION_FIELDS)}; all but weights and episodes are numbers. Move the folder away and "
-                "run again."
+                f"{', '.join(EVALUATION_FIELDS)}, scores and settings as numbers. Move the folder away and run again."
             )
         return record
 

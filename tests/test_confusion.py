@@ -428,11 +428,11 @@ def test_a_broken_record_of_the_failures_suite_is_said_and_escaped_and_leaves_th
 
 
 def test_of_the_long_runs_it_says_which_learn_and_names_what_the_page_says():
-    """docs/doctor.md: four learn, two are controls; the one cause named is the budget's."""
+    """docs/doctor.md: six learn, two are controls; the one cause named is the budget's."""
     said = {}
     for folder in sorted((Path(__file__).parent.parent / "results" / "learning").glob("*/*-s*")):
         found = diagnose(read_log(folder))
         assert confident(found) == ("exploration-too-long",)
         said[folder.parent.name, folder.name] = found.learning.status
-    assert len(said) == 6
+    assert len(said) == 8
     assert {group for (group, _), status in said.items() if status != "learning"} == {"nature-v1-2M-constant-reward"}

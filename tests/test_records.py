@@ -64,7 +64,7 @@ def test_a_run_reads_back_as_it_was_written(tmp_path):
 def test_evaluations_are_appended_never_replaced(tmp_path):
     folder = written(tmp_path / "run")
     for score in (1.0, 2.0, 3.0):
-        add_evaluation(folder, dict.fromkeys(EVALUATION_FIELDS) | {"mean_return": score})
+        add_evaluation(folder, {**dict.fromkeys(EVALUATION_FIELDS, 0), "mean_return": score, "episodes": []})
     assert [e["mean_return"] for e in RunRecord.read(folder).evaluations] == [1.0, 2.0, 3.0]
 
 
@@ -226,7 +226,7 @@ def test_a_score_that_is_no_number_is_a_users_mistake(tmp_path, value):
     content = json.loads((folder / "evaluation.json").read_text())
     content["evaluations"][0]["mean_return"] = value
     (folder / "evaluation.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match=r"evaluation\.json is broken.*mean_return.* are numbers"):
+    with pytest.raises(UserError, match=r"evaluation\.json is broken.*mean_return.* as numbers"):
         RunRecord.read(folder)
 
 
