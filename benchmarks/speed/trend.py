@@ -74,11 +74,11 @@ def size_of(name: str) -> str:
 @styled
 def speed_trend(taken: Sequence[Taken]) -> Figure:
     """Ratios within each measurement, and absolute rates; a panel each, a line a size."""
-    figure, axes = panels(4, 2, 1.3, sharex=True)
+    titles = {ratio.name: ratio.name.replace("_", " ") for ratio in RATIOS} | RATES
+    figure, axes = panels(len(titles) // 3, 3, 1.6, sharex=True)
     found = [lines(each.content["benchmarks"]) for each in taken]
     sizes = sorted({size_of(name) for each in found for name in each}, key=lambda s: (not s.isdigit(), s.zfill(9)))
-    titles = {ratio.name: ratio.name.replace("_", " ") for ratio in RATIOS} | RATES
-    for (name, title), axis in zip(titles.items(), axes.flat, strict=False):
+    for (name, title), axis in zip(titles.items(), axes.flat, strict=True):
         for place, size in enumerate(sizes):
             _points(axis, [each.get(f"{name}[{size}]") for each in found], place, (), len(sizes))
         _finish_panel(axis, title, len(taken))
