@@ -141,9 +141,8 @@ def train_command(arguments: Train) -> None:
         raise UserError(f"--seed must be 0 or above, got {min(arguments.seed)}.")
     if arguments.threads is not None and arguments.threads < 1:
         raise UserError(f"--threads must be 1 or above, got {arguments.threads}.")
-    from dqn_ref.lint import warning_lines
     from dqn_ref.progress import shown_progress  # here, so that --help does not wait for torch
-    from dqn_ref.run import check_places, run_population
+    from dqn_ref.run import run_population
 
     protocol, config = protocol_named(arguments.protocol), arguments.config
     members = [Member(game, seed) for seed in arguments.seed for game in arguments.game]
@@ -152,9 +151,6 @@ def train_command(arguments: Train) -> None:
     if arguments.out and len(members) == 1:
         folders = [arguments.out]
     name = members[0].name if len(members) == 1 else f"{len(members)} runs"
-    check_places(members, folders)  # before much is said of a run that cannot be
-    for line in warning_lines(config):
-        print(line, flush=True)
     with shown_progress(name) as report:
         run_population(
             members,
@@ -167,6 +163,7 @@ def train_command(arguments: Train) -> None:
             halves=arguments.halves,
             evaluate_iterations=arguments.evaluate_iterations,
             report=report,
+            say=partial(print, flush=True),
         )
     print_ended(folders)
 

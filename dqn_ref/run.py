@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from dqn_ref.device import check_memory, prepare_torch, select_device
 from dqn_ref.evaluate_run import inference, load_network, play_evaluation
 from dqn_ref.group import Group, Progress, Report, Run
 from dqn_ref.launch import settled
-from dqn_ref.lint import warnings_of
+from dqn_ref.lint import warning_lines, warnings_of
 from dqn_ref.provenance import provenance
 from dqn_ref.recorder import NEWEST_RETURNS, MemberRecorder
 from dqn_ref.run_writer import add_evaluation, check_new_folder, make_folder
@@ -45,6 +45,7 @@ def run_population(
     evaluate_iterations: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     report: Report = lambda progress: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Train ``members`` side by side, evaluate them, and record each in its folder.
 
@@ -53,30 +54,28 @@ def run_population(
         halves: groups of members that take turns; by default two where CUDA has two streams a core to serve.
         evaluate_iterations: evaluate the network after every iteration, not only after the last.
         checkpoint_seconds: between two checkpoints at least; one is written after a row of progress.
+        say: is told what of a configuration that can be trained is unwise.
 
     Raises:
         UserError: a bad argument; nothing was written then.
         KeyboardInterrupt: passed on after the records were closed as interrupted.
     """
-    check_places(members, folders)
-    device, torch_state = prepared(config, len(members), device_name, threads, graphs, halves)
-    runs = [
-        Run(member, folder, _description(member, protocol, config, torch_state, evaluate_iterations))
-        for member, folder in zip(members, folders, strict=True)
-    ]
-    for folder in folders:
-        make_folder(folder)
-    with records.claimed(folders):
-        train_and_evaluate(runs, config, device, torch_state, checkpoint_seconds, report)
-
-
-def check_places(members: Sequence[Member], folders: Sequence[Path]) -> None:
-    """Raise UserError: a game is unknown, or a folder cannot become a run's own."""
     if len({folder.absolute() for folder in folders}) < len(folders):
         raise UserError(f"Each run needs a folder of its own, got {', '.join(map(str, folders))}.")
     for member, folder in zip(members, folders, strict=True):
         check_game(member.game)
         check_new_folder(folder)
+    device, torch_state = prepared(config, len(members), device_name, threads, graphs, halves)
+    runs = [
+        Run(member, folder, _description(member, protocol, config, torch_state, evaluate_iterations))
+        for member, folder in zip(members, folders, strict=True)
+    ]
+    for line in warning_lines(config):
+        say(line)
+    for folder in folders:
+        make_folder(folder)
+    with records.claimed(folders):
+        train_and_evaluate(runs, config, device, torch_state, checkpoint_seconds, report)
 
 
 def prepared(
