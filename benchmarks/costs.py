@@ -14,7 +14,8 @@ from statistics import fmean
 import psutil
 
 from benchmarks.scores import protocol_evaluation
-from dqn_ref.config import CI, GPU_MEMBER_BYTES, TRANSITION_BYTES, DQNConfig, UserError
+from dqn_ref.config import GPU_MEMBER_BYTES, TRANSITION_BYTES, DQNConfig, UserError
+from dqn_ref.protocols import CI
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dqn_ref.config import Protocol
+from dqn_ref.protocols import Protocol
 from dqn_ref.seeds import Member
 
 POLL_SECONDS = 0.2

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.markdown import table
-from dqn_ref.config import CI, EARLY, NATURE, Protocol, UserError, protocol_named
+from dqn_ref.config import UserError
+from dqn_ref.protocols import CI, EARLY, NATURE, Protocol, protocol_named
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from benchmarks.markdown import table
 from benchmarks.reference import human_and_random
 from benchmarks.store import Store
 from benchmarks.suites import SUITES, game_named
-from dqn_ref.config import NATURE, UserError
+from dqn_ref.config import UserError
+from dqn_ref.protocols import NATURE
 from dqn_ref.provenance import machine, source_revision
 from dqn_ref.seeds import Member
 

@@ -16,7 +16,8 @@ from benchmarks.protocols import SuiteProtocol, suite_protocol
 from benchmarks.scores import run_score
 from benchmarks.store import Cell, Store, group_name
 from benchmarks.suites import suite_games
-from dqn_ref.config import DQNConfig, Protocol, UserError
+from dqn_ref.config import DQNConfig, UserError
+from dqn_ref.protocols import Protocol
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
 

@@ -14,15 +14,8 @@ from typing import Annotated, Any, Literal
 import tyro
 from rich.console import Console
 
-from dqn_ref.config import (
-    NATURE,
-    PROTOCOLS,
-    DQNConfig,
-    Frames,
-    UserError,
-    format_frames,
-    protocol_named,
-)
+from dqn_ref.config import DQNConfig, Frames, UserError, format_frames
+from dqn_ref.protocols import NATURE, PROTOCOLS, protocol_named
 from dqn_ref.seeds import Member
 
 DESCRIPTION = """The DQN of the Nature paper (Mnih et al. 2015) on real Atari games.

@@ -17,12 +17,13 @@ import torch
 
 from dqn_ref import records
 from dqn_ref.atari import check_game, rom_md5
-from dqn_ref.config import DQNConfig, Protocol, UserError
+from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.device import check_memory, prepare_torch, select_device
 from dqn_ref.evaluate_run import inference, load_network, play_evaluation
 from dqn_ref.group import Group, Progress, Report, Run
 from dqn_ref.launch import settled
 from dqn_ref.lint import warning_lines, warnings_of
+from dqn_ref.protocols import Protocol
 from dqn_ref.provenance import provenance
 from dqn_ref.recorder import NEWEST_RETURNS, MemberRecorder
 from dqn_ref.run_writer import add_evaluation, check_new_folder, make_folder

@@ -12,7 +12,7 @@ from benchmarks.page.content import Content, Generator, collect
 from benchmarks.page.gates import read_gate
 from benchmarks.page.page import render
 from benchmarks.store import Store
-from dqn_ref.config import CI, NATURE
+from dqn_ref.protocols import CI, NATURE
 
 GAMES = ("battle_zone", "name_this_game", "phoenix")
 # random + share * (human - random), from the anchors of Wang et al.

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from safetensors.numpy import save_file
 
-from dqn_ref.config import CI, DQNConfig, Protocol
+from dqn_ref.config import DQNConfig
+from dqn_ref.protocols import CI, Protocol
 from dqn_ref.records import CHECKPOINT_VERSION, PROGRESS_COLUMNS
 from dqn_ref.run_writer import RunWriter, add_evaluation
 from dqn_ref.seeds import Member

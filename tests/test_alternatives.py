@@ -9,10 +9,11 @@ import torch
 from one_stream import OneStream
 
 from dqn_ref.atari import AtariStreams
-from dqn_ref.config import NATURE, DQNConfig, UserError
+from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.evaluate import evaluate
 from dqn_ref.learner import td_loss
 from dqn_ref.optimizer import RMSProp
+from dqn_ref.protocols import NATURE
 from dqn_ref.seeds import Member
 from dqn_ref.train import TimeSplit, make_population, make_streams, train
 

@@ -14,7 +14,8 @@ from benchmarks import jobs, suite_commands
 from benchmarks.costs import Costs
 from benchmarks.runner import Matrix
 from benchmarks.store import Store
-from dqn_ref.config import CI, format_frames
+from dqn_ref.config import format_frames
+from dqn_ref.protocols import CI
 from dqn_ref.run_writer import add_evaluation
 
 MATRIX = Matrix.of("atari3", "ci", seeds=2)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from dqn_ref.__main__ import main
-from dqn_ref.config import CI, NATURE, UserError
+from dqn_ref.config import UserError
+from dqn_ref.protocols import CI, NATURE
 from dqn_ref.records import RunRecord
 
 TINY = [

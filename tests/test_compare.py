@@ -17,7 +17,8 @@ from benchmarks.sources import alike, find_scores, published
 from benchmarks.statistics import predicted_median
 from benchmarks.store import Store
 from benchmarks.suites import suite_games
-from dqn_ref.config import CI, NATURE, UserError
+from dqn_ref.config import UserError
+from dqn_ref.protocols import CI, NATURE
 from dqn_ref.records import RunRecord
 from dqn_ref.run_writer import add_evaluation
 

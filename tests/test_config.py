@@ -5,18 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dqn_ref.config import (
-    CI,
-    EARLY,
-    NATURE,
-    PROTOCOLS,
-    DQNConfig,
-    Protocol,
-    UserError,
-    format_frames,
-    parse_frames,
-    protocol_named,
-)
+from dqn_ref.config import DQNConfig, UserError, format_frames, parse_frames
+from dqn_ref.protocols import CI, EARLY, NATURE, PROTOCOLS, Protocol, protocol_named
 
 # ---------------------------------------------------------------------- the paper's numbers
 

@@ -26,8 +26,9 @@ from benchmarks.doctor.verdicts.causes import BY_ID
 from benchmarks.failures.variants import REFERENCE, VARIANTS
 from benchmarks.readme import PARTS
 from benchmarks.store import Store
-from dqn_ref.config import CI, UserError
+from dqn_ref.config import UserError
 from dqn_ref.lint import RULES, rules_table
+from dqn_ref.protocols import CI
 from dqn_ref.records import PROGRESS_COLUMNS
 
 GROUP = "ci-v1-16k"

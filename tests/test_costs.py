@@ -13,7 +13,8 @@ from fake_runs import progress_row, write_run
 from benchmarks import costs as costs_module
 from benchmarks.costs import EVALUATION_EPISODE_STEPS, PROCESS_BYTES, Costs, costs_from, format_seconds, runs_at_once
 from benchmarks.protocols import PROTOCOLS
-from dqn_ref.config import CI, NATURE, TRANSITION_BYTES, DQNConfig
+from dqn_ref.config import TRANSITION_BYTES, DQNConfig
+from dqn_ref.protocols import CI, NATURE
 from dqn_ref.records import PROGRESS_COLUMNS, RunRecord
 
 # 250 agent steps of warm-up in 1,000 of training, a row of progress every 125 agent steps

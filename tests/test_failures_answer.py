@@ -11,7 +11,7 @@ from benchmarks.failures import answer
 from benchmarks.failures.variants import VARIANTS
 from benchmarks.random_play import HELD, Played, as_record
 from benchmarks.store import Store
-from dqn_ref.config import CI, NATURE
+from dqn_ref.protocols import CI, NATURE
 
 GROUP = "ci-v1-16k"
 REFERENCE = (900.0, 1_200.0, 700.0, 1_500.0, 1_100.0)  # mean 1,080; random is 11.5

@@ -12,7 +12,7 @@ from benchmarks.failures.findings import find
 from benchmarks.failures.inside import Inside, against, fisher, goes_beyond, measured, value_bound
 from benchmarks.failures.variants import VARIANTS
 from benchmarks.store import Store
-from dqn_ref.config import CI
+from dqn_ref.protocols import CI
 
 GROUP = "ci-v1-16k"
 NAN = math.nan

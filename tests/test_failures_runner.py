@@ -19,7 +19,8 @@ from benchmarks.failures.prices import Prices, made_seconds
 from benchmarks.failures.runner import VariantJob, plan_jobs, run_failures
 from benchmarks.failures.variants import VARIANTS
 from benchmarks.store import Store
-from dqn_ref.config import CI, NATURE, UserError
+from dqn_ref.config import UserError
+from dqn_ref.protocols import CI, NATURE
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
 

@@ -15,7 +15,8 @@ from benchmarks.failures.effects import Verdict
 from benchmarks.failures.findings import find, groups
 from benchmarks.failures.variants import VARIANTS, variant_named
 from benchmarks.store import Store
-from dqn_ref.config import CI, UserError
+from dqn_ref.config import UserError
+from dqn_ref.protocols import CI
 
 GROUP = "ci-v1-16k"
 CONTROL = (20.0, 30.0, 40.0)

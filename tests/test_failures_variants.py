@@ -6,7 +6,8 @@ import pytest
 
 from benchmarks.failures.variants import ALIASES, CLAIMS, CONTROL, REFERENCE, VARIANTS, variant_named, variants_named
 from dqn_ref.__main__ import parse
-from dqn_ref.config import PROTOCOLS, UserError
+from dqn_ref.config import UserError
+from dqn_ref.protocols import PROTOCOLS
 
 # Worked by hand for nature at 10M frames: 2.5M agent steps, 50,000 of them warm-up.
 AT_10M = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dqn_ref.__main__ import parse
-from dqn_ref.config import NATURE
+from dqn_ref.protocols import NATURE
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "fidelity.md").read_text()

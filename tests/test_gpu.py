@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from dqn_ref.config import CI, NATURE, DQNConfig
+from dqn_ref.config import DQNConfig
 from dqn_ref.device import prepare_torch
 from dqn_ref.population import Population
+from dqn_ref.protocols import CI, NATURE
 from dqn_ref.records import RunRecord
 from dqn_ref.replay import Batch, Replay
 from dqn_ref.resume import resume_population

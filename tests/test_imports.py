@@ -17,7 +17,8 @@ from benchmarks.imports.declared import MEASURED, SETTINGS, Declared
 from benchmarks.imports.detect import read_scores
 from benchmarks.imports.naming import emulator, frames_per_step, named
 from benchmarks.scores import training_curves
-from dqn_ref.config import CI, NATURE, UserError
+from dqn_ref.config import UserError
+from dqn_ref.protocols import CI, NATURE
 from dqn_ref.records import RunRecord
 
 NAN = float("nan")

@@ -9,7 +9,8 @@ from fake_runs import evaluation, write_run
 from benchmarks.learning import CHOICES, markdown
 from benchmarks.random_play import Played, as_record
 from benchmarks.store import Store
-from dqn_ref.config import NATURE, DQNConfig, UserError
+from dqn_ref.config import DQNConfig, UserError
+from dqn_ref.protocols import NATURE
 from dqn_ref.records import RunRecord
 from dqn_ref.run_writer import add_evaluation
 

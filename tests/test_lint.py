@@ -9,10 +9,11 @@ from conftest import make_tiny_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dqn_ref.config import CI, NATURE, PROTOCOLS, DQNConfig, UserError
+from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.lint import RULES, SEVERITIES, Setup, lint, rules_table, warning_lines, warnings_of
 from dqn_ref.lint.setup import FACTS
 from dqn_ref.optimizer import RMSProp
+from dqn_ref.protocols import CI, NATURE, PROTOCOLS
 
 REFERENCE = Setup.of(NATURE.config, memory_bytes=64_000_000_000)
 SCALED = DQNConfig(  # schedules for the smallest budgets at which something is learnt

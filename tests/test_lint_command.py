@@ -18,8 +18,9 @@ from benchmarks.doctor.dialects import DIALECTS, translate
 from benchmarks.doctor.lint_command import as_json
 from benchmarks.failures.variants import VARIANTS
 from dqn_ref.__main__ import main as dqn_ref_main
-from dqn_ref.config import CI, NATURE, PROTOCOLS, UserError
+from dqn_ref.config import UserError
 from dqn_ref.lint import RULES, Setup, lint, warnings_of
+from dqn_ref.protocols import CI, NATURE, PROTOCOLS
 from dqn_ref.records import RunRecord
 
 ZOO = {  # RL Zoo, hyperparams/dqn.yml, its section atari

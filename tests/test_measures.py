@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from dqn_ref.config import CI
 from dqn_ref.measures import Measures, _dormant, _ratio
+from dqn_ref.protocols import CI
 from dqn_ref.records import OLD_EPISODE_COLUMNS, OLD_PROGRESS_COLUMNS, PROGRESS_COLUMNS, RunRecord
 from dqn_ref.run import run_population
 from dqn_ref.seeds import Member

@@ -36,7 +36,8 @@ from benchmarks.page.drawing import linear, round_ticks, score_axis, short
 from benchmarks.page.page import render
 from benchmarks.report import format_interval
 from benchmarks.store import Store
-from dqn_ref.config import CI, NATURE, DQNConfig
+from dqn_ref.config import DQNConfig
+from dqn_ref.protocols import CI, NATURE
 from dqn_ref.run_writer import add_evaluation
 
 PAGE_FILES = Path(charts.__file__).parent

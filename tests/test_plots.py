@@ -25,7 +25,8 @@ from benchmarks.scores import score_matrix, training_curves
 from benchmarks.sources import ORIGINS, PUBLISHED, published
 from benchmarks.store import Store
 from benchmarks.suites import suite_games
-from dqn_ref.config import CI, NATURE, UserError, format_frames
+from dqn_ref.config import UserError, format_frames
+from dqn_ref.protocols import CI, NATURE
 from dqn_ref.records import RunRecord
 
 NAMES = {"learning_curves", "games", "intervals", "profile", "sample_efficiency"}

@@ -24,7 +24,8 @@ from benchmarks.scores import run_score
 from benchmarks.sources import published
 from benchmarks.store import Store
 from benchmarks.suites import SUITES
-from dqn_ref.config import NATURE, TRANSITION_BYTES, format_frames
+from dqn_ref.config import TRANSITION_BYTES, format_frames
+from dqn_ref.protocols import NATURE
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

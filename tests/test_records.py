@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from fake_runs import write_run
 
-from dqn_ref.config import CI, DQNConfig, UserError
+from dqn_ref.config import DQNConfig, UserError
+from dqn_ref.protocols import CI
 from dqn_ref.records import (
     EPISODE_COLUMNS,
     EVALUATION_FIELDS,

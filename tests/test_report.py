@@ -26,7 +26,8 @@ from benchmarks.scores import score_matrix
 from benchmarks.statistics import Interval
 from benchmarks.store import Store
 from benchmarks.tables import cost_table, status_table
-from dqn_ref.config import CI, UserError
+from dqn_ref.config import UserError
+from dqn_ref.protocols import CI
 
 GAMES = ("battle_zone", "name_this_game", "phoenix")
 # random + share * (human - random), from the anchors of Wang et al.

@@ -19,8 +19,9 @@ from fake_runs import dead_pid
 
 from dqn_ref import checkpoint, records
 from dqn_ref.__main__ import main
-from dqn_ref.config import CI, UserError
+from dqn_ref.config import UserError
 from dqn_ref.in_play import InPlay
+from dqn_ref.protocols import CI
 from dqn_ref.records import RunRecord
 from dqn_ref.resume import resume_population
 from dqn_ref.run import run_population

@@ -14,10 +14,11 @@ from safetensors.torch import load_file
 from dqn_ref import evaluate_run, group
 from dqn_ref import run as module
 from dqn_ref.atari import AtariStreams, Step
-from dqn_ref.config import CI, NATURE, TRANSITION_BYTES, UserError
+from dqn_ref.config import TRANSITION_BYTES, UserError
 from dqn_ref.device import check_memory, select_device
 from dqn_ref.evaluate_run import evaluate_folder, load_network
 from dqn_ref.in_play import Episode, InPlay
+from dqn_ref.protocols import CI, NATURE
 from dqn_ref.recorder import MemberRecorder
 from dqn_ref.records import RunRecord
 from dqn_ref.run import run_population

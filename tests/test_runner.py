@@ -17,7 +17,8 @@ from benchmarks import jobs
 from benchmarks.jobs import Ended, Job, run_jobs
 from benchmarks.runner import Matrix, by_checkpoint, machine_share, populations, run_matrix
 from benchmarks.store import Store
-from dqn_ref.config import CI, NATURE, UserError
+from dqn_ref.config import UserError
+from dqn_ref.protocols import CI, NATURE
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
 

@@ -19,7 +19,7 @@ from benchmarks.runner import Matrix
 from benchmarks.sources import published
 from benchmarks.store import Store
 from benchmarks.suites import suite_games
-from dqn_ref.config import CI, NATURE
+from dqn_ref.protocols import CI, NATURE
 from dqn_ref.run_writer import add_evaluation
 
 MATRIX = Matrix.of("atari5", "ci", seeds=3)

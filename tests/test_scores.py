@@ -11,7 +11,8 @@ from fake_runs import edit_json, evaluation, write_run
 from benchmarks.reference import human_and_random
 from benchmarks.scores import ScoreMatrix, evaluation_measurement, run_score, score_matrix, training_measurement
 from benchmarks.store import Cell, Store
-from dqn_ref.config import CI, NATURE, UserError
+from dqn_ref.config import UserError
+from dqn_ref.protocols import CI, NATURE
 from dqn_ref.records import RunRecord
 from dqn_ref.run_writer import add_evaluation
 from dqn_ref.seeds import Member

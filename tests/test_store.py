@@ -17,7 +17,8 @@ from benchmarks import store as store_module
 from benchmarks.runner import Matrix
 from benchmarks.seals import read_sealed
 from benchmarks.store import BASELINE_FILES, Store, group_name, write_text
-from dqn_ref.config import CI, NATURE, UserError
+from dqn_ref.config import UserError
+from dqn_ref.protocols import CI, NATURE
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
 

@@ -6,8 +6,9 @@ from ale_py import roms
 from benchmarks.protocols import PROTOCOLS, protocols_table, suite_protocol
 from benchmarks.reference import human_and_random
 from benchmarks.suites import SUITES, game_named, suite_games
-from dqn_ref import config
-from dqn_ref.config import CI, NATURE, UserError
+from dqn_ref import protocols
+from dqn_ref.config import UserError
+from dqn_ref.protocols import CI, NATURE
 
 
 def test_the_subsets_are_those_of_aitchison_et_al():
@@ -50,7 +51,7 @@ def test_an_unknown_protocol_is_refused_with_the_names_that_are_known():
 
 
 def test_a_protocol_of_the_agent_that_the_suite_does_not_run_is_refused(monkeypatch):
-    monkeypatch.setitem(config.PROTOCOLS, "other", config.Protocol("other", 1, CI.config))
+    monkeypatch.setitem(protocols.PROTOCOLS, "other", protocols.Protocol("other", 1, CI.config))
     with pytest.raises(UserError, match="does not run protocol 'other'"):
         suite_protocol("other")
 
@@ -65,7 +66,7 @@ def test_the_scaled_down_protocol_says_that_it_is_not_the_papers():
 def test_every_planned_budget_is_one_that_the_protocol_can_run(name):
     known = suite_protocol(name)
     for frames in known.planned_frames:
-        config.dataclasses.replace(known.protocol.config, total_frames=frames)  # raises where it cannot
+        dataclasses.replace(known.protocol.config, total_frames=frames)  # raises where it cannot
     assert known.protocol.config.total_frames in known.planned_frames
     assert known.default_seeds >= 2  # one seed allows no interval
 
@@ -110,11 +111,11 @@ def test_a_slip_of_the_pen_is_told_what_was_meant():
 def test_the_table_of_protocols_names_all_and_all_that_they_differ_in():
     (early,) = (line for line in protocols_table().splitlines() if line.startswith("| `early` |"))
     assert early.endswith("| 100,000 | 25,000 | 2,000 | 1,000 | 10,000 | bfloat16 |")  # replay: all of its agent steps
-    assert protocols_table().count("\n| `") == len(config.PROTOCOLS)
+    assert protocols_table().count("\n| `") == len(protocols.PROTOCOLS)
     shown = {"total_frames", "replay_capacity", "replay_start_agent_steps", "target_period_agent_steps",
              "epsilon_span_agent_steps", "precision"}  # fmt: skip
     said = {"iteration_frames", "evaluation_episodes", "evaluation_max_frames", "heldout_states", "progress_frames"}
-    for protocol in config.PROTOCOLS.values():
+    for protocol in protocols.PROTOCOLS.values():
         named = {field.name for field in dataclasses.fields(NATURE.config)}
         differ = {name for name in named if getattr(protocol.config, name) != getattr(NATURE.config, name)}
         assert differ <= shown | said

@@ -19,11 +19,12 @@ from single_game import SingleGame
 from dqn_ref import video as module
 from dqn_ref.__main__ import main
 from dqn_ref.atari import ColourScreen
-from dqn_ref.config import CI, UserError
+from dqn_ref.config import UserError
 from dqn_ref.evaluate import EvaluationEpisode, evaluate
 from dqn_ref.evaluate_run import evaluate_folder, inference, load_network
 from dqn_ref.mp4 import new_file, write_video
 from dqn_ref.panel import Panel
+from dqn_ref.protocols import CI
 from dqn_ref.records import RunRecord
 from dqn_ref.run import run_population
 from dqn_ref.seeds import Member

@@ -13,7 +13,7 @@ from benchmarks.random_play import HELD, chance
 from benchmarks.reference import human_and_random
 from benchmarks.store import Store
 from dqn_ref.agent import linear_epsilon
-from dqn_ref.config import EARLY, NATURE
+from dqn_ref.protocols import EARLY, NATURE
 
 GAME = "ms_pacman"
 ROOT = Path(__file__).parent.parent

@@ -21,7 +21,8 @@ from benchmarks.random_play import HELD, chance
 from benchmarks.sources import published
 from benchmarks.store import Store
 from benchmarks.suites import suite_games
-from dqn_ref.config import NATURE, DQNConfig, format_frames
+from dqn_ref.config import DQNConfig, format_frames
+from dqn_ref.protocols import NATURE
 
 PUBLISHED = ("dopamine-dqn-rmsprop-2018", "dopamine-dqn-adam-mse-2021")
 EARLY_MILLIONS = (1, 2, 5, 10, 50)  # of frames

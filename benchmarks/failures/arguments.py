@@ -9,7 +9,7 @@ from typing import Literal
 from benchmarks.arguments import FramesOrDefault
 from benchmarks.failures.matrix import SMALL, WHOLE, FailureMatrix
 from benchmarks.store import Store, group_name
-from dqn_ref.config import protocol_named
+from dqn_ref.protocols import protocol_named
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from benchmarks.failures.matrix import FailureMatrix, Place
 from benchmarks.failures.variants import CONTROL, REFERENCE, VARIANTS, Variant
 from benchmarks.scores import full_episodes, run_score
 from benchmarks.store import Store
-from dqn_ref.config import PROTOCOLS, UserError, parse_frames
+from dqn_ref.config import UserError, parse_frames
+from dqn_ref.protocols import PROTOCOLS
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
 

@@ -10,7 +10,8 @@ from benchmarks.failures.variants import CLAIMS, CONTROL, REFERENCE, VARIANTS, V
 from benchmarks.runner import check_setting
 from benchmarks.store import Cell, Store, group_name
 from benchmarks.suites import game_named
-from dqn_ref.config import DQNConfig, Protocol, UserError, protocol_named
+from dqn_ref.config import DQNConfig, UserError
+from dqn_ref.protocols import Protocol, protocol_named
 from dqn_ref.seeds import Member
 
 

@@ -26,7 +26,8 @@ from benchmarks.runner import Matrix
 from benchmarks.scores import ScoreMatrix, evaluation_measurement, full_episodes, score_matrix, training_curves
 from benchmarks.sources import published
 from benchmarks.statistics import Interval, coverage_note, predicted_median, prediction_note, sample_efficiency
-from dqn_ref.config import NATURE, UserError
+from dqn_ref.config import UserError
+from dqn_ref.protocols import NATURE
 from dqn_ref.provenance import source_revision
 from dqn_ref.records import RunRecord
 

@@ -18,7 +18,8 @@ from benchmarks.scores import ScoreMatrix, evaluation_measurement, protocol_eval
 from benchmarks.sources import PUBLISHED, published
 from benchmarks.statistics import AGGREGATES
 from benchmarks.store import Cell
-from dqn_ref.config import NATURE, UserError
+from dqn_ref.config import UserError
+from dqn_ref.protocols import NATURE
 from dqn_ref.records import RunRecord
 
 

@@ -14,7 +14,8 @@ from textwrap import dedent
 from typing import Any
 
 from benchmarks.page.foreign import NOT_RECORDED, clean
-from dqn_ref.config import NATURE, DQNConfig
+from dqn_ref.config import DQNConfig
+from dqn_ref.protocols import NATURE
 from dqn_ref.records import RunRecord
 
 NAMED_RUNS = 6  # so many are named where runs differ; more are counted

@@ -19,7 +19,8 @@ from benchmarks.costs import format_seconds
 from benchmarks.page.content import Content
 from benchmarks.page.reproduce import origins_of_numbers, steps
 from benchmarks.report import format_interval
-from dqn_ref.config import NATURE, format_frames
+from dqn_ref.config import format_frames
+from dqn_ref.protocols import NATURE
 
 MARK = '<meta name="generator" content="dqn-ref report'  # how the store knows an earlier page
 

@@ -17,9 +17,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.markdown import table
-from dqn_ref.config import NATURE, TRANSITION_BYTES
+from dqn_ref.config import TRANSITION_BYTES
 from dqn_ref.one_pass import by_operations
 from dqn_ref.population import Population
+from dqn_ref.protocols import NATURE
 from dqn_ref.seeds import Member
 from dqn_ref.train import make_population
 

@@ -19,7 +19,7 @@ from benchmarks.doctor.verdicts.bars import (
 from benchmarks.doctor.verdicts.log import Log
 from benchmarks.doctor.verdicts.quantities import setting
 from benchmarks.reference import human_and_random
-from dqn_ref.config import NATURE
+from dqn_ref.protocols import NATURE
 
 Status = Literal["learning", "rising", "scoring", "not learning", "unknown"]
 
