@@ -254,7 +254,7 @@ time.sleep(60)
 """
     job = script("job", both)
     runner = runner_of(job, start_new_session=True)
-    wait_for(lambda: (tmp_path / "tape").exists() and tape(tmp_path) == [("start", "job")], 30)
+    wait_for_start(runner, tmp_path)
     os.killpg(runner.pid, signal.SIGINT)
     assert runner.wait() != 0
     assert [what for what, _ in tape(tmp_path)] == ["start", "SIGTERM", "recorded"]
@@ -264,20 +264,28 @@ def runner_of(job, **options):
     """A process that runs ``job`` alone."""
     return subprocess.Popen(
         [sys.executable, "-c",
-         "import sys; from benchmarks.jobs import *; from dqn_ref.config import CI\n"
+         "import sys; from benchmarks.jobs import *; from dqn_ref.protocols import CI\n"
          "class Given(Job):\n    def command(self, device, threads): return sys.argv[1:]\n"
          f"job = Given(('pong',), (0,), 1, CI, Path({str(job.group)!r}), Path({str(job.log)!r}))\n"
          "run_jobs([job], at_once=1, threads=1, device='cpu', on_end=print)",
          *job.command("cpu", 1)],
-        stderr=subprocess.DEVNULL, **options,
+        **options,
     )  # fmt: skip
+
+
+def wait_for_start(runner, tmp_path):
+    def started():
+        assert runner.poll() is None, "the runner ended before its job began (its words: captured stderr)"
+        return (tmp_path / "tape").exists() and tape(tmp_path) == [("start", "job")]
+
+    wait_for(started, 30)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
 def test_jobs_are_told_to_end_also_when_the_runner_is_killed_outright(script, tmp_path):
     job = script("job", UNTIL_TOLD)
     runner = runner_of(job)
-    wait_for(lambda: (tmp_path / "tape").exists() and tape(tmp_path) == [("start", "job")], 30)
+    wait_for_start(runner, tmp_path)
     runner.kill()
     runner.wait()
     wait_for(lambda: tape(tmp_path)[-1] == ("told", "job"), 30)
