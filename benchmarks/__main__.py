@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,8 @@ def main(arguments: list[str] | None = None) -> int:
         words = [words[0], IF_UNSAID[words[0]], *words[1:]]
     mistake = 3 if group == "gate" and len(words) > 1 and words[1] in GATES else 2
     try:
+        if not group:
+            _check_command(words)
         command = tyro.extras.subcommand_cli_from_dict(
             {name: kind for name, (kind, _) in commands.items()},
             prog=f"python -m benchmarks{f' {group}' if group else ''}",
@@ -178,6 +181,14 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted. Finished runs are kept; the same command makes the rest.", file=sys.stderr)
         return 130
+
+
+def _check_command(words: Sequence[str]) -> None:
+    """Raises UserError: the first word is no command; the reader of arguments knows nothing of groups."""
+    known = [*COMMANDS, *GROUPS]
+    if words and not words[0].startswith("-") and words[0] not in known:
+        near = "".join(f" Did you mean {word}?" for word in difflib.get_close_matches(words[0], known, 1))
+        raise UserError(f"There is no command {words[0]!r}.{near} Commands are: {', '.join(known)}.")
 
 
 if __name__ == "__main__":

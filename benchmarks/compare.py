@@ -24,6 +24,7 @@ from benchmarks.statistics import (
     probability_of_improvement,
 )
 from benchmarks.suites import SUITES, suite_of
+from benchmarks.words import count
 from dqn_ref.config import UserError, format_frames
 
 LEVEL = 0.05
@@ -113,7 +114,7 @@ def verdict(found: Comparison) -> str:
     """One sentence that stands alone."""
     a, b = found.first.name, found.second.name
     where = f"over {_games(found)} at {format_frames(found.frames)} frames"
-    words = f"IQM {found.difference.point:+.3f}{_ends(found.difference)}"
+    words = f"IQM {found.difference.point:+z.3f}{_ends(found.difference)}"
     if found.p_value < LEVEL:
         side = "below" if found.difference.point < 0 else "above"
         sentence = f"{a} scores {side} {b} {where}: {words}, p = {found.p_value:.2g}"
@@ -132,14 +133,14 @@ def _games(found: Comparison) -> str:
 
 
 def _ends(interval: Interval) -> str:
-    return "" if interval.low is None else f" [{interval.low:+.3f}, {interval.high:+.3f}]"
+    return "" if interval.low is None else f" [{interval.low:+z.3f}, {interval.high:+z.3f}]"
 
 
 def notes(found: Comparison) -> list[str]:
     """How each side was measured, what differs, and what the numbers are worth."""
     lines = []
     for label, side, scores in zip(("First", "Second"), (found.first, found.second), found.scores, strict=True):
-        lines.append(f"{label}: {side.name}, {len(scores)} seed{'s'[: len(scores) > 1]}: {side.measured.words()}.")
+        lines.append(f"{label}: {side.name}, {count(len(scores), 'seed')}: {side.measured.words()}.")
     lines += [f"Warning, not measured alike: {difference}." for difference in found.differences]
     for side, other in ((found.first, found.second), (found.second, found.first)):
         if absent := [game for game in other.games if game not in side.games and game in _asked(found)]:
@@ -164,7 +165,7 @@ def game_rows(found: Comparison) -> list[tuple[str, ...]]:
         raw = [side.raw_at(game, found.frames).mean() for side in (found.first, found.second)]
         normalised = [scores[:, place].mean() for scores in found.scores]
         rows.append(
-            (game, *(f"{each:,.1f}" for each in raw), *(f"{each:.3f}" for each in normalised),
+            (game, *(f"{each:,.1f}" for each in raw), *(f"{each:z.3f}" for each in normalised),
              f"{found.improvement.by_game[place]:.2f}")
         )  # fmt: skip
     return rows

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from benchmarks.arguments import Compare
-from benchmarks.console import console, say
+from benchmarks.console import console, say, say_drawn
 from benchmarks.store import Store, write_text
 from benchmarks.suites import suite_games
 
@@ -42,5 +42,5 @@ def compare(arguments: Compare) -> int:
         from benchmarks.plots import draw_comparison
 
         files = draw_comparison(found.first, found.second, found.frames, found.games, arguments.plots)
-        say(f"Drawn in {arguments.plots}: {', '.join(path.name for path in files if path.suffix == '.png')} (and SVG)")
+        say_drawn(files)
     return 0

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import comb, isfinite
+from math import isfinite
 from pathlib import Path
 from statistics import fmean, median
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.compare import LEVEL
 from benchmarks.costs import format_seconds
 from benchmarks.curves import Curves
 from benchmarks.failures.numbers import p_value
 from benchmarks.markdown import folded, table
-from benchmarks.permutation import mean_test
-from benchmarks.plots.words import revisions
+from benchmarks.permutation import mean_test, number_of, permutation_test, standardised_difference
 from benchmarks.random_play import chance
 from benchmarks.reference import human_and_random
 from benchmarks.scores import iteration_scores, protocol_evaluation
 from benchmarks.sources import ORIGINS, published, run_curves, run_folders
 from benchmarks.store import Store
+from benchmarks.words import count, revisions
 from dqn_ref.config import DQNConfig, UserError, format_frames
 from dqn_ref.provenance import machine_words
 from dqn_ref.records import RunRecord
@@ -104,15 +105,12 @@ def markdown(store: Store) -> str:
     """The runs beside the published ones, what their values explain, and what all this stands on."""
     groups, theirs, anchors = read_groups(store), published(PUBLISHED), human_and_random()
     names, ours = [group.name for group in groups], [group.curves for group in groups]
-    scores, explained, least = list[tuple[str, ...]](), list[tuple[str, ...]](), 1.0
+    scores, explained = list[tuple[str, ...]](), list[tuple[str, ...]]()
     for game in sorted({game for curves in ours for game in curves.games} & set(theirs.games)):
         for frames in theirs.budgets([game]):
             sides = [curves.raw_at(game, frames) for curves in (*ours, theirs)]
             if not any(map(len, sides[:-1])):
                 continue
-            least = min(
-                least, *(2 / comb(len(a) + len(b), len(a)) for a, b in combinations(sides, 2) if len(a) * len(b))
-            )
             place, anchor = (game, format_frames(frames)), anchors[game]
             scores.append((*place, *map(_words, sides), f"{anchor.random:,.1f}", f"{anchor.human:,.1f}"))
             explained.append((*place, *(_shares(group.explained(game, frames)) for group in groups)))
@@ -121,13 +119,12 @@ def markdown(store: Store) -> str:
         *(line for group in groups for line in group.facts(store)),
         "A score is the mean of the evaluations after each million frames until then, of the last five at most, each "
         f"of {groups[0].config.evaluation_episodes} episodes with epsilon {evaluation.epsilon:g}; in brackets the "
-        "lowest and highest seed. Above random play is meant of the final network: its episodes' mean against that of "
+        'lowest and highest seed. "Above random play" refers to the final network: its episodes\' mean against that of '
         "random play at the agent's frame skip, which is ours, by a one-sided permutation test.",
         f"{PUBLISHED}: {ORIGINS[PUBLISHED]}, the paper's settings, except for its choices, which here are "
         f"`{options(CHOICES)}`, and that {DIFFERS}. Not measured alike, as far as known: "
         f"{'; '.join(evaluation.differences(theirs.measured)) or 'nothing'}.",
-        f"The smallest p that a permutation test of two of these columns could give is {least:.2g}"
-        f"{': so few seeds cannot show a difference' if least >= 0.05 else ''}.",
+        *_tests([*zip(names, ours, strict=True), (PUBLISHED, theirs)]),
     ]
     return "\n".join([
         table(("game", "frames", *names, PUBLISHED, "random play", "human"), scores, ("game",)),
@@ -158,10 +155,41 @@ def _over_chance(store: Store, record: RunRecord) -> str:
     return f" ({f'above random play, p {p_value(p)}' if p < 0.05 else 'not above random play'})"
 
 
+def _tests(columns: Sequence[tuple[str, Curves]]) -> Iterator[str]:
+    """Every two columns, over the games that both have, at their last common budget, where a test can show anything.
+
+    Raises UserError: a column has not the same seeds of each of these games.
+    """
+    untold = list[float]()  # the smallest p of each that can show nothing
+    count = 0
+    for (name, one), (other_name, other) in combinations(columns, 2):
+        games = [game for game in one.games if game in other.games]
+        if not (budgets := set(one.budgets(games)) & set(other.budgets(games)) if games else set()):
+            continue
+        sides = [curves.at(max(budgets), games) for curves in (one, other)]
+        least = 2 / number_of(len(sides[0]), len(sides[1]), len(games))
+        if least >= LEVEL:
+            untold.append(least)
+            continue
+        count += 1
+        test = permutation_test(*sides, statistic=standardised_difference)
+        p = min(1.0, 2 * min(test.p_lower, test.p_higher))
+        yield (
+            f"{name} against {other_name}, over {len(games)} games after {format_frames(max(budgets))} frames: "
+            f"difference of means, in units of each game's spread, {test.difference:+.2f}, p = {p:.2g} (two-sided "
+            f"permutation test within games; {least:.2g} is the smallest p that it could give)."
+        )
+    if untold:
+        yield (
+            f"No {'other ' if count else ''}two of these columns can show a difference, whatever they score: the "
+            f"smallest p that a permutation test of any could give is {min(untold):.2g}."
+        )
+
+
 def _words(scores: NDArray[np.float64]) -> str:
     if not len(scores):
         return ""
-    seeds = f"{len(scores)} seed{'s'[: len(scores) > 1]}"
+    seeds = count(len(scores), "seed")
     return f"{fmean(scores.tolist()):,.1f} ({seeds}, {scores.min():,.1f} to {scores.max():,.1f})"
 
 

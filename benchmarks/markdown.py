@@ -22,6 +22,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], words: Collectio
 
 
 def _row(cells: Sequence[str]) -> str:
+    cells = [cell.replace("|", r"\|") for cell in cells]
     return f"|{''.join(f' {cell} |' if cell else ' |' for cell in cells)}\n"
 
 

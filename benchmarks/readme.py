@@ -14,6 +14,7 @@ from benchmarks import baselines, learning, random_play
 from benchmarks.costs import format_seconds
 from benchmarks.doctor.confusion import finished, held_out, tables
 from benchmarks.doctor.confusion.drawing import draw_confusion
+from benchmarks.doctor.lint_command import rules_table
 from benchmarks.doctor.probes.ladder import ladder_table
 from benchmarks.doctor.probes.matrix import matrix_markdown, read_matrix
 from benchmarks.doctor.verdicts import diagnose, read_log
@@ -21,7 +22,7 @@ from benchmarks.doctor.verdicts.report import brief
 from benchmarks.doctor.verdicts.tables import bars_markdown, causes_markdown
 from benchmarks.failures import answer
 from benchmarks.failures.drawings import draw_groups
-from benchmarks.failures.table import markdown_of_all, markdown_of_variants
+from benchmarks.failures.table import NO_RUNS, markdown_of_all, markdown_of_variants
 from benchmarks.gates.calibration import TABLES as GATE_TABLES
 from benchmarks.gates.calibration_drawing import draw_calibration
 from benchmarks.gates.speed_samples import Measurement
@@ -42,7 +43,6 @@ from benchmarks.speed.trend import draw_trends
 from benchmarks.store import Store
 from benchmarks.suites import suite_games
 from dqn_ref.config import UserError
-from dqn_ref.lint import rules_table
 from dqn_ref.provenance import machine_words, source_words
 from dqn_ref.records import RunRecord
 
@@ -127,7 +127,7 @@ def draw_doctor(store: Store, folder: Path) -> list[Path]:
 def _confusion(store: Store) -> str:
     looked = finished(store)
     if not looked:
-        return "No run is stored yet: `tox -e bench-failures` makes the first.\n"
+        return NO_RUNS
     drawing = "\n![fault put in by fault diagnosed](images/doctor/confusion.png)\n" if held_out(looked) else ""
     return tables.markdown(looked) + drawing
 
@@ -158,9 +158,9 @@ def _bench_speed(store: Store) -> str:
 
 
 def _counted(store: Store) -> str:
-    from benchmarks.speed.counted import MEMBERS, count, markdown  # imports torch
+    from benchmarks.speed.counted import MEMBERS, count_work, markdown  # imports torch
 
-    return markdown([count(members) for members in MEMBERS])
+    return markdown([count_work(members) for members in MEMBERS])
 
 
 def _diagnosis_example(store: Store) -> str:
@@ -231,7 +231,7 @@ PARTS: dict[str, Callable[[Store], str]] = {
     "mutants": _mutants,
     "verdict-causes": lambda store: causes_markdown(),
     "verdict-bars": lambda store: bars_markdown(),
-    "lint-rules": lambda store: f"{rules_table()}\n",
+    "lint-rules": lambda store: rules_table(),
     "confusion": _confusion,
     "probe-ladder": lambda store: ladder_table(),
     "probe-matrix": lambda store: matrix_markdown(read_matrix(store)),

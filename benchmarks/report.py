@@ -15,6 +15,7 @@ from benchmarks.scores import ScoreMatrix
 from benchmarks.sources import published
 from benchmarks.statistics import AGGREGATES, Interval, aggregates, coverage_note
 from benchmarks.suites import suite_games
+from benchmarks.words import count
 from dqn_ref.config import UserError, format_frames
 
 PUBLISHED = "dopamine-dqn-rmsprop-2018"
@@ -61,7 +62,7 @@ def score_report(matrix: Matrix, scores: ScoreMatrix) -> ScoreReport:
 def score_table(report: ScoreReport) -> Table:
     """The report as a table for a terminal."""
     matrix = report.matrix
-    seeds = f"{matrix.num_seeds} seed{'s'[: matrix.num_seeds > 1]}"
+    seeds = count(matrix.num_seeds, "seed")
     table = Table(title=f"{matrix.suite}, {matrix.group}, {seeds}", box=None, title_justify="left")
     for name in HEADER:
         table.add_column(name, justify="left" if name == "game" else "right", no_wrap=True)
@@ -76,8 +77,8 @@ def score_table(report: ScoreReport) -> Table:
 
 def format_interval(interval: Interval) -> str:
     """``0.012 [0.008, 0.019]``, or the point alone."""
-    ends = "" if interval.low is None else f" [{interval.low:.3f}, {interval.high:.3f}]"
-    return f"{interval.point:.3f}{ends}"
+    ends = "" if interval.low is None else f" [{interval.low:z.3f}, {interval.high:z.3f}]"
+    return f"{interval.point:z.3f}{ends}"
 
 
 def markdown(report: ScoreReport) -> str:

@@ -64,8 +64,8 @@ class Train:
 class Resume:
     """Go on with a run that was interrupted, failed or was killed, as if it had not been.
 
-    It goes on from its newest checkpoint; one is written every five minutes or so. The result is, bit by bit, that of a
-    run that was never stopped, if machine and versions are the same; where they are not, it says so and records it.
+    It goes on from its newest checkpoint; one is written every five minutes or so. The result is bit for bit that of
+    a run that was never stopped, if machine and versions are the same; where they are not, it says so and records it.
     """
 
     run_dir: tyro.conf.Positional[tuple[Path, ...]]
@@ -289,8 +289,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(
-            "Interrupted; a run's record says so, and no video is left by halves. `resume` goes on with a run that has "
-            "a checkpoint; the first is written after five minutes.",
+            "Interrupted; a run's record says so, and no half-written video is left. `resume` goes on with a run that "
+            "has a checkpoint; the first is written after five minutes.",
             file=sys.stderr,
         )
         return 130

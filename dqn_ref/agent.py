@@ -42,14 +42,14 @@ class Agent:
         """Numbers of the transitions to learn from, [B], uniform, with replacement."""
         return self._sampling.integers(transitions, size=batch_size)
 
-    def drawn(self) -> dict[str, Any]:
-        """Where its random streams stand, for ``resume_draws``; numbers and strings only."""
+    def random_state(self) -> dict[str, Any]:
+        """Where its random streams stand, for ``set_random_state``; numbers and strings only."""
         return {"block": self._before_block, "sampling": self._sampling.bit_generator.state}
 
-    def resume_draws(self, drawn: Mapping[str, Any]) -> None:
-        """Go on where an agent stood that had ``drawn``: its next block is the one that was its newest."""
-        self._explore.bit_generator.state = drawn["block"]
-        self._sampling.bit_generator.state = drawn["sampling"]
+    def set_random_state(self, state: Mapping[str, Any]) -> None:
+        """Draw on from ``state`` of such an agent: the next block is the one that was its newest."""
+        self._explore.bit_generator.state = state["block"]
+        self._sampling.bit_generator.state = state["sampling"]
 
 
 class Exploration:

@@ -30,7 +30,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from dqn_ref.config import UserError
 
-Frames = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # no banner in every process
 
@@ -59,24 +59,24 @@ def _rom_path(game: str) -> Path:
 
 @dataclass(frozen=True)
 class Step:
-    """What P emulators answered to P actions.
+    """What C emulators answered to C actions.
 
-    ``frame`` [P, 84, 84] u8 is what the member sees next: at the end of an episode it is the first
+    ``frame`` [C, 84, 84] u8 is what the member sees next: at the end of an episode it is the first
     frame of the next one. ``final_frame`` is what followed the action where ``truncated`` holds, and
     only such rows bootstrap from it; elsewhere it equals ``frame``.
     """
 
-    frame: Frames  # [P, 84, 84]
-    final_frame: Frames  # [P, 84, 84]
-    reward: NDArray[np.int64]  # [P] raw, summed over the 4 frames
-    terminal: NDArray[np.bool_]  # [P] game over or, if that is terminal, a life lost
-    game_over: NDArray[np.bool_]  # [P]
-    truncated: NDArray[np.bool_]  # [P] cut by the frame cap, the game was not over
-    life_lost: NDArray[np.bool_]  # [P] game over or a life lost, whether or not that is terminal
+    frame: Pixels  # [C, 84, 84]
+    final_frame: Pixels  # [C, 84, 84]
+    reward: NDArray[np.int64]  # [C] raw, summed over the 4 frames
+    terminal: NDArray[np.bool_]  # [C] game over or, if that is terminal, a life lost
+    game_over: NDArray[np.bool_]  # [C]
+    truncated: NDArray[np.bool_]  # [C] cut by the frame cap, the game was not over
+    life_lost: NDArray[np.bool_]  # [C] game over or a life lost, whether or not that is terminal
 
     @property
     def episode_ended(self) -> NDArray[np.bool_]:
-        """[P] rows whose ``frame`` starts a new episode."""
+        """[C] rows whose ``frame`` starts a new episode."""
         return self.game_over | self.truncated
 
 
@@ -109,7 +109,7 @@ def _engine(
 class AtariStreams:
     """One emulator per entry of ``games``; ``reset``, then ``send`` and ``recv`` in turn.
 
-    Equal games share one engine, so P members of one game cost one call. A trajectory is a function
+    Equal games share one engine, so C streams of one game cost one call. A trajectory is a function
     of (seed, actions) alone: not of the number of threads, nor of the streams beside it.
 
     Raises:
@@ -149,14 +149,14 @@ class AtariStreams:
             for game, rows in self._rows.items()
         }
         per_game = {game: len(engine.ale.get_action_set()) for game, engine in self._engines.items()}
-        self.num_actions = np.array([per_game[game] for game in self.games])  # [P] minimal action sets
+        self.num_actions = np.array([per_game[game] for game in self.games])  # [C] minimal action sets
         self._life_loss_terminal = life_loss_terminal
         self._max_episode_steps = -(-max_episode_frames // frames_per_agent_step)
         self._episode_steps = np.zeros(len(self.games), np.int64)
         self._lives = np.zeros(len(self.games), np.int64)
 
-    def reset(self, seeds: Sequence[int]) -> Frames:
-        """Start episodes from P seeds below 2**31. Returns the first frames, [P, 84, 84] u8."""
+    def reset(self, seeds: Sequence[int]) -> Pixels:
+        """Start episodes from C seeds below 2**31. Returns the first frames, [C, 84, 84] u8."""
         frame = np.empty((len(self.games), 84, 84), np.uint8)
         for game, rows in self._rows.items():
             observation, info = self._engines[game].reset(seed=np.asarray(seeds, np.int64)[rows])
@@ -166,7 +166,7 @@ class AtariStreams:
         return frame
 
     def send(self, actions: NDArray[np.int64]) -> None:
-        """Start emulating ``actions`` [P]; returns at once."""
+        """Start emulating ``actions`` [C]; returns at once."""
         if not ((actions >= 0) & (actions < self.num_actions)).all():
             raise ValueError(f"actions {actions.tolist()} do not fit action sets of {self.num_actions.tolist()}")
         for game, rows in self._rows.items():
@@ -193,12 +193,12 @@ class AtariStreams:
         return Step(frame, final_frame, reward, terminal, game_over, truncated, life_lost)
 
     def _together(self, parts: Sequence[NDArray[Any]], dtype: DTypeLike) -> NDArray[Any]:
-        """What each engine answered, as one array [P, ...] of its own."""
+        """What each engine answered, as one array [C, ...] of its own."""
         together: NDArray[Any] = np.concatenate(parts, dtype=dtype)
         return together if self._sorted else together[self._place]
 
-    def _restart(self, which: NDArray[np.bool_], frame: Frames, lives: NDArray[np.int64]) -> None:
-        """Begin new episodes in the rows of ``which`` [P], and write what they show first."""
+    def _restart(self, which: NDArray[np.bool_], frame: Pixels, lives: NDArray[np.int64]) -> None:
+        """Begin new episodes in the rows of ``which`` [C], and write what they show first."""
         for game, rows in self._rows.items():
             mask = which[rows]
             if mask.any():
@@ -247,13 +247,13 @@ class ColourScreen:
         )
         self.action_names = [action.name for action in self._engine.ale.get_action_set()]
 
-    def reset(self, seed: int) -> Frames:
+    def reset(self, seed: int) -> Pixels:
         """Start an episode. Returns its first picture, [height, 160, 3] u8, red green blue."""
         observation, _ = self._engine.reset(seed=np.array([seed], np.int64))
-        picture: Frames = observation[0, 0]
+        picture: Pixels = observation[0, 0]
         return picture
 
-    def step(self, action: int) -> tuple[Frames, int, bool]:
+    def step(self, action: int) -> tuple[Pixels, int, bool]:
         """Play an agent step. Returns the picture after it, its raw reward, and whether the game is over."""
         if not 0 <= action < len(self.action_names):
             raise ValueError(f"action {action} does not fit an action set of {len(self.action_names)}")

@@ -125,10 +125,8 @@ class Played:
 
     def take(self) -> list[bytes]:
         """What the streams of each member have played since the last call."""
-        rows, width = (
-            np.frombuffer(bytes(self._bytes), np.uint8).reshape(-1, self._num_streams),
-            self._streams_per_member,
-        )
+        rows = np.frombuffer(bytes(self._bytes), np.uint8).reshape(-1, self._num_streams)
+        width = self._streams_per_member
         self._bytes.clear()
         return [rows[:, first : first + width].tobytes() for first in range(0, self._num_streams, width)]
 
@@ -167,7 +165,6 @@ def play_again(
 
 def fingerprint(population: Population, number: int) -> int:
     """CRC of what member ``number`` did and got in all transitions held, and of the states that it is in."""
-    replay, per = population.replay, population.streams_per_member
-    streams = slice(number * per, (number + 1) * per)
-    held = replay.info[replay.slots_of(np.arange(replay.size)), streams].cpu().numpy()
-    return zlib.crc32(replay.newest_states()[streams].cpu().numpy().tobytes(), zlib.crc32(held.tobytes()))
+    held = population.held(number).cpu().numpy()
+    states = population.replay.newest_states()[population.streams_of(number)].cpu().numpy()
+    return zlib.crc32(states.tobytes(), zlib.crc32(held.tobytes()))

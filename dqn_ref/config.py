@@ -6,12 +6,11 @@ that DeepMind released with it. Where they disagree the code wins, because it ma
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, TypeGuard, get_args, get_origin, get_type_hints
 
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
@@ -22,8 +21,7 @@ TRANSITION_BYTES = 84 * 84 + 5 * 4 + 8
 # Counted and rounded up, not measured.
 GPU_MEMBER_BYTES = 300_000_000
 
-
-MAX_REPLAY_CAPACITY = 16_000_000
+MAX_REPLAY_CAPACITY = 16_000_000  # replay keeps numbers of slots as float32, exact up to 2**24
 
 
 class UserError(Exception):
@@ -171,38 +169,41 @@ class DQNConfig:
     """Fixed states on which Q is tracked, taken from replay when warm-up ends. Code: 500."""
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            lowest = 0 if field.name == "max_noops" else 1
-            if type(field.default) is int and (type(value) is not int or value < lowest):
-                raise UserError(f"{field.name} must be a whole number, at least {lowest}, got {value!r}.")
-            if type(field.default) is bool and type(value) is not bool:
-                raise UserError(f"{field.name} must be true or false, got {value!r}.")
-            optional = field.name.endswith("_clip")
-            if type(field.default) is float and not (_is_number(value) or (optional and value is None)):
-                raise UserError(f"{field.name} must be a number{', or None' if optional else ''}, got {value!r}.")
-        for name in ("history_padding", "network", "initial_weights", "optimizer", "loss_reduction", "precision"):
-            choices = get_args(_types()[name])
-            if getattr(self, name) not in choices:
-                raise UserError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}.")
-        period = self.target_period_updates
-        if period is not None and (type(period) is not int or period < 1):
-            raise UserError(f"target_period_updates must be a whole number, at least 1, or None, got {period!r}.")
+        for name in _types():
+            self._check_type(name)
         for name in ("sticky_action_probability", "discount", "gradient_decay", "squared_gradient_decay",
                      "epsilon_start", "epsilon_end", "evaluation_epsilon"):  # fmt: skip
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UserError(f"{name} must lie between 0 and 1, got {getattr(self, name)!r}.")
         for name in ("learning_rate", "min_squared_gradient", "input_divisor", "error_scale", "error_clip",
                      "reward_clip"):  # fmt: skip
-            value, clip = getattr(self, name), name.endswith("_clip")
-            if not (clip and value is None) and not 0.0 < value < math.inf:
-                raise UserError(f"{name} must be a number above 0{', or None' if clip else ''}, got {value!r}.")
-        reward = self.constant_reward
-        if reward is not None and not (_is_number(reward) and math.isfinite(reward)):
+            value = getattr(self, name)
+            if value is not None and not 0.0 < value < math.inf:
+                raise UserError(f"{name} must be a number above 0{_or_none(name)}, got {value!r}.")
+        if self.constant_reward is not None and not math.isfinite(self.constant_reward):
             raise UserError(f"constant_reward must be a number, or None, got {self.constant_reward!r}.")
         if self.frames_per_state > 4:
             raise UserError(f"frames_per_state must be at most 4: a state has four, got {self.frames_per_state}.")
         self._check_budget()
+
+    def _check_type(self, name: str) -> None:
+        value, kind = getattr(self, name), _types()[name]
+        alternatives = get_args(kind) or (kind,)  # of a Literal its words, of an optional type None too
+        expected = ""
+        if get_origin(kind) is Literal:
+            expected = "" if value in alternatives else f"one of {', '.join(alternatives)}"
+        elif value is None and _or_none(name):
+            pass
+        elif bool in alternatives:
+            expected = "" if isinstance(value, bool) else "true or false"
+        elif int in alternatives:
+            lowest = 0 if name == "max_noops" else 1
+            whole = isinstance(value, int) and not isinstance(value, bool) and value >= lowest
+            expected = "" if whole else f"a whole number, at least {lowest}{_or_none(name)}"
+        elif not is_number(value):
+            expected = f"a number{_or_none(name)}"
+        if expected:
+            raise UserError(f"{name} must be {expected}, got {value!r}.")
 
     def _check_budget(self) -> None:
         step = self.frames_per_agent_step * self.streams_per_member
@@ -245,10 +246,16 @@ class DQNConfig:
         return min(self.replay_capacity, self.total_agent_steps)
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a whole or a floating number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @functools.cache  # milliseconds, and a configuration is made for every record that is read
 def _types() -> dict[str, Any]:
+    """Of the fields, in order."""
     return get_type_hints(DQNConfig)
+
+
+def _or_none(name: str) -> str:
+    return ", or None" if type(None) in get_args(_types()[name]) else ""

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dqn_ref.atari import AtariStreams, Frames
+from dqn_ref.atari import AtariStreams, Pixels
 from dqn_ref.replay import STACK
 from dqn_ref.seeds import Member
 
@@ -73,7 +73,7 @@ class _Play:
         self.see(step.frame[0])
         return reward, None
 
-    def see(self, frame: Frames) -> None:
+    def see(self, frame: Pixels) -> None:
         """Push the newest frame [84, 84]. A life loss does not clear the history here."""
         self.stack = np.concatenate([self.stack[1:], frame[None]])
 

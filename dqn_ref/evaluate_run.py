@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from dqn_ref import records
+from dqn_ref.build import game_options, networks_of
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.device import prepare_torch, select_device
 from dqn_ref.evaluate import evaluate, summary
@@ -19,7 +20,6 @@ from dqn_ref.network import QNetwork
 from dqn_ref.protocols import NATURE
 from dqn_ref.run_writer import add_evaluation
 from dqn_ref.seeds import Member
-from dqn_ref.train import game_options, networks_of
 
 
 def play_evaluation(

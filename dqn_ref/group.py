@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from dqn_ref.build import make_population, make_streams
 from dqn_ref.checkpoint import Checkpoint, Played, fingerprint, play_again, read_played
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.in_play import InPlay
 from dqn_ref.launch import settled
 from dqn_ref.recorder import MemberRecorder
 from dqn_ref.seeds import Member
-from dqn_ref.train import Position, Tick, TimeSplit, make_population, make_streams
+from dqn_ref.time_split import TimeSplit
+from dqn_ref.train import Position, Tick
 
 Report = Callable[["Progress"], None]
 
@@ -91,7 +93,7 @@ class Group:
                 )
             agent = self.population.agents[number]
             agent.learner.restore(saved.tensors)
-            agent.resume_draws(saved.draws)
+            agent.set_random_state(saved.draws)
         self.population.exploration.resume(first.draws["drawn_of_block"])
 
     def record(self) -> None:

@@ -27,7 +27,7 @@ class Episode:
 
 
 class InPlay:
-    """What the streams [S] of a population have earned since their episodes began."""
+    """What the streams [C] of a population have earned since their episodes began."""
 
     def __init__(self, population: Population, num_streams: int, frames_per_agent_step: int) -> None:
         self._population = population

@@ -83,17 +83,15 @@ class Measures:
     # ------------------------------------------------------------------ on replay
 
     def _of_replay(self) -> dict[str, Tensor | float]:
-        population, learner = self._population, self._agent.learner
-        replay, per = population.replay, population.streams_per_member
+        population, learner, replay = self._population, self._agent.learner, self._population.replay
         batch = population.sampled(self._number, self.sampling, self._size)
         q_tm1 = learner.values(batch.s_tm1).gather(1, batch.a_tm1[:, None])[:, 0]
         target = batch.r_t + batch.discount_t * learner.target(batch.s_t).float().amax(dim=1)
-        streams = slice(self._number * per, (self._number + 1) * per)
-        held = replay.info[torch.from_numpy(replay.slots_of(np.arange(replay.size))).to(replay.info.device), streams]
+        held = population.held(self._number)
         return {
             "td_error_ratio": _ratio((target - q_tm1).var(), target),
             "replay_fill": replay.size / replay.capacity,
-            "replay_age": per * (replay.size - 1) / 2,
+            "replay_age": population.streams_per_member * (replay.size - 1) / 2,
             "nonzero_reward_share": (held[..., REWARD] != 0).float().mean(),
             "terminal_share": held[..., TERMINAL].mean(),
             "unique_state_share": _unique_share(batch.s_tm1),

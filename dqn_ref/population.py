@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dqn_ref.agent import Agent, Exploration
-from dqn_ref.atari import Frames, Step
+from dqn_ref.atari import Pixels, Step
 from dqn_ref.launch import Branches, Captured, Upload
 from dqn_ref.replay import Batch, Replay
 
@@ -54,9 +55,9 @@ class Population:
         captures = device.type == "cuda" if capture is None else capture
         self._branches = Branches(len(agents), device)
         self._greedy = torch.zeros(replay.num_streams, dtype=torch.int64, device=device)
-        drawn = (2, len(agents) * batch_size)
-        self._drawn = torch.zeros(drawn, dtype=torch.int64, device=device)  # slot and stream of each transition
-        self._upload_drawn = Upload(drawn, torch.int64, device)
+        places = (2, len(agents) * batch_size)
+        self._places = torch.zeros(places, dtype=torch.int64, device=device)  # slot and stream of each transition
+        self._upload_places = Upload(places, torch.int64, device)
         self._choose = Captured(self._choose_all, captures)
         self._update = Captured(self._update_all, captures)
 
@@ -75,8 +76,8 @@ class Population:
         states = self.replay.newest_states()
 
         def choose(number: int) -> None:
-            rows = self._streams_of(number)
-            self._greedy[rows] = self.agents[number].learner.values(states[rows]).argmax(dim=1)
+            streams = self.streams_of(number)
+            self._greedy[streams] = self.agents[number].learner.values(states[streams]).argmax(dim=1)
 
         self._branches.run(choose)
 
@@ -84,14 +85,14 @@ class Population:
 
     def learn(self) -> None:
         """One update of every member, each on a batch of its own."""
-        size, per = self.replay.size, self.streams_per_member
-        rows = np.concatenate([agent.draw(size * per, self.batch_size) for agent in self.agents])
-        first = np.repeat(np.arange(len(self.agents)) * per, self.batch_size)
-        self._upload_drawn(np.stack([self.replay.slots_of(rows // per), first + rows % per]), self._drawn)
+        transitions = self.replay.size * self.streams_per_member
+        rows = np.concatenate([agent.draw(transitions, self.batch_size) for agent in self.agents])
+        number = np.repeat(np.arange(len(self.agents)), self.batch_size)
+        self._upload_places(np.stack(self._places_of(number, rows)), self._places)
         self._update()
 
     def _update_all(self) -> None:
-        batch = self.replay.batch(self._drawn[0], self._drawn[1])
+        batch = self.replay.batch(self._places[0], self._places[1])
 
         def update(number: int) -> None:
             rows = slice(number * self.batch_size, (number + 1) * self.batch_size)
@@ -110,19 +111,34 @@ class Population:
 
     def sampled(self, number: int, draw: np.random.Generator, size: int) -> Batch:
         """Transitions of member ``number`` that ``draw`` chooses, to be measured on."""
-        per = self.streams_per_member
-        rows = draw.integers(self.replay.size * per, size=size)
-        slot, stream = self.replay.slots_of(rows // per), number * per + rows % per
+        rows = draw.integers(self.replay.size * self.streams_per_member, size=size)
         device = self.replay.frames.device
-        return self.replay.batch(torch.from_numpy(slot).to(device), torch.from_numpy(stream).to(device))
+        slot, stream = (torch.from_numpy(place).to(device) for place in self._places_of(number, rows))
+        return self.replay.batch(slot, stream)
 
-    def drawn(self, number: int) -> dict[str, Any]:
+    def held(self, number: int) -> Tensor:
+        """What replay holds of member ``number`` beside frames, [size, streams_per_member, 5], in no order in time."""
+        slots = torch.from_numpy(self.replay.slots_of(np.arange(self.replay.size)))
+        return self.replay.info[slots.to(self.replay.info.device), self.streams_of(number)]
+
+    def streams_of(self, number: int) -> slice:
+        """Those of member ``number`` among all."""
+        return slice(number * self.streams_per_member, (number + 1) * self.streams_per_member)
+
+    def _places_of(
+        self, number: int | NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Slots and streams [N] of the transitions ``rows`` [N] of a member, or of each its own."""
+        per = self.streams_per_member
+        return self.replay.slots_of(rows // per), number * per + rows % per
+
+    def random_state(self, number: int) -> dict[str, Any]:
         """Where the random streams of member ``number`` stand; numbers and strings only."""
-        return {**self.agents[number].drawn(), "drawn_of_block": self.exploration.drawn_of_block}
+        return {**self.agents[number].random_state(), "drawn_of_block": self.exploration.drawn_of_block}
 
     # ------------------------------------------------------------------ storing
 
-    def begin(self, frame: Frames) -> None:
+    def begin(self, frame: Pixels) -> None:
         """Begin an episode in every stream with ``frame`` [C, 84, 84]."""
         self.replay.begin(frame)
 
@@ -138,6 +154,3 @@ class Population:
             return np.full(len(reward), self.constant_reward, np.float32)
         clipped: NDArray[np.float64] = np.minimum(np.maximum(reward, -self.reward_clip), self.reward_clip)
         return clipped.astype(np.float32)
-
-    def _streams_of(self, number: int) -> slice:
-        return slice(number * self.streams_per_member, (number + 1) * self.streams_per_member)

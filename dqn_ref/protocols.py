@@ -54,8 +54,8 @@ CI = Protocol(
     ),
 )
 
-# The same algorithm, with every schedule scaled to about the smallest budget at which it is measurably above the
-# random policy in some game: what is done to it can then show.
+# The same algorithm, with every schedule scaled to a budget that experiments on a CPU can afford. At it values that
+# run away show; no score has told a learner from one that learns nothing.
 EARLY = Protocol(
     "early",
     1,

@@ -158,7 +158,7 @@ class MemberRecorder:
             wall_seconds=wall_seconds,
             lengths=self.writer.lengths(),
             fingerprint=fingerprint(self.population, self.number),
-            draws=self.population.drawn(self.number),
+            draws=self.population.random_state(self.number),
             measures=None if self._measures is None else self._measures.sampling.bit_generator.state,
             returns=self.returns[-NEWEST_RETURNS:],
             iteration_returns=self._iteration_returns,

@@ -25,6 +25,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +225,10 @@ class RunRecord:
             )
             if not all(isinstance(each, dict) for each in record.provenances):
                 raise TypeError("provenance is no object")
+            if record.frames_done < 0:
+                raise ValueError(f"frames_done {record.frames_done}")
+            if record.status == "finished" and not isfinite(record.seconds):
+                raise ValueError(f"it took {record.seconds} seconds")
         except (KeyError, TypeError, ValueError, OverflowError, UserError) as error:
             why = f"{error} is missing" if isinstance(error, KeyError) else str(error).rstrip(".")
             raise UserError(f"{folder / 'run.json'} is broken: {why}. Move the folder away and run again.") from None
@@ -254,6 +260,8 @@ class RunRecord:
             if text is None:
                 return None
             if column != "end":
+                if abs(int(text)) >= 2**63:
+                    raise ValueError(f"{column} {text}")
                 return int(text)
             if text not in EPISODE_ENDS:
                 raise ValueError(f"end {text!r}")
@@ -276,6 +284,10 @@ class RunRecord:
     ) -> list[dict[str, Any]]:
         path = self.folder / name
         try:
-            return [{k: parse(k, row.get(k)) for k in columns} for row in read_csv(path, columns, old)]
+            rows = [{k: parse(k, row.get(k)) for k in columns} for row in read_csv(path, columns, old)]
+            frames = [0, *(row[columns[0]] for row in rows)]
+            if not all(earlier <= later for earlier, later in pairwise(frames)):
+                raise ValueError(f"its {columns[0]} do not ascend from 0")
+            return rows
         except ValueError as error:
             raise UserError(f"{path} is broken ({error}). Move the run's folder away and run it again.") from None

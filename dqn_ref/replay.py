@@ -137,8 +137,7 @@ class Replay:
         self._newest.fill_(self._slot)
 
     def skip_to(self, transitions: int, begins: int, truncations: NDArray[np.int64]) -> None:
-        """Number what comes next as if so much had been stored; it is not there, and must have been overwritten before
-        anything is read.
+        """Number what comes next as if so much had been stored. It is not: write over it before anything is read.
 
         Args:
             transitions: of each stream.
@@ -154,9 +153,9 @@ class Replay:
     def newest_states(self) -> Tensor:
         """The states that the agents act in, [C, 4, 84, 84] u8."""
         history = self.info[self._newest, :, HISTORY][0]  # [C]
-        back = self._past.expand(self.num_streams, STACK)  # [C, 4]
+        slots = (self._newest - self._past).expand(self.num_streams, STACK)  # [C, 4]
         stream = torch.arange(self.num_streams, device=self.frames.device)
-        return self._stacks(self._newest - back, stream, history)
+        return self._stacks(slots, stream, history)
 
     def slots_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Slots of transitions numbered 0 to ``size`` - 1, in no order in time; the same shape."""
@@ -191,7 +190,7 @@ class Replay:
         if self.repeat_first_frame:
             slots = slots[:, -1:] - self._past.minimum(history[:, None].long())
         slots = slots % self._ring
-        if newest is not None:
+        if newest is not None:  # wherever the newest slot is shown, also where it is shown again
             slots = torch.where(slots == slots[:, -1:], newest[:, None], slots)
         frames = self._gather(slots, stream)
         return frames if self.repeat_first_frame else self._masked(frames, history)

@@ -32,7 +32,7 @@ def resume_population(
     Args:
         folders: of runs of one configuration that stopped at the same step.
         device_name: by default the one that the runs had; so for ``threads``.
-        say: is told what takes its time, and what keeps the runs from being bit by bit what they would have been.
+        say: is told what takes its time, and what keeps the runs from being bit for bit what they would have been.
 
     Raises:
         UserError: a run is finished, is being written, or has no checkpoint; the runs do not belong together; the

@@ -28,7 +28,8 @@ from dqn_ref.provenance import provenance
 from dqn_ref.recorder import NEWEST_RETURNS, MemberRecorder
 from dqn_ref.run_writer import add_evaluation, check_new_folder, make_folder
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, train_in_turns
+from dqn_ref.time_split import TimeSplit
+from dqn_ref.train import train_in_turns
 
 CHECKPOINT_SECONDS = 300.0  # between two at least; what follows the newest is lost when a run is stopped
 

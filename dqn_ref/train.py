@@ -7,25 +7,18 @@ is the same.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from dqn_ref.agent import Agent, linear_epsilon
+from dqn_ref.agent import linear_epsilon
 from dqn_ref.atari import AtariStreams, Step
 from dqn_ref.config import DQNConfig
 from dqn_ref.launch import Turns
-from dqn_ref.learner import Learner, MakeNetwork
-from dqn_ref.network import NETWORKS
 from dqn_ref.population import Population
-from dqn_ref.replay import Replay
-from dqn_ref.seeds import Member
+from dqn_ref.time_split import TimeSplit
 
 END = object()  # of a loop
 
@@ -48,108 +41,6 @@ class Tick:
     actions: NDArray[np.int64]  # [C]
     step: Step
     iteration_ended: bool
-
-
-@dataclass
-class TimeSplit:
-    """Where the host's time went, in seconds. With CUDA the learner's is the time to launch it."""
-
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("emulator", "network", "learner"), 0.0))
-
-    def lap(self, part: str) -> Lap:
-        """Count the body's time as ``part``."""
-        return Lap(self.seconds, part)
-
-
-class Lap:
-    """Adds the time that its body takes to ``seconds[part]``; a third of what a generator's context would take."""
-
-    __slots__ = ("_part", "_seconds", "_start")
-
-    def __init__(self, seconds: dict[str, float], part: str) -> None:
-        self._seconds, self._part = seconds, part
-
-    def __enter__(self) -> None:
-        self._start = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._seconds[self._part] += time.perf_counter() - self._start
-
-
-def make_streams(config: DQNConfig, games: Sequence[str]) -> AtariStreams:
-    """The emulators that training runs on: ``streams_per_member`` for each member, whose game is in ``games``."""
-    return AtariStreams(
-        [game for game in games for _ in range(config.streams_per_member)],
-        max_episode_frames=config.max_episode_frames,
-        life_loss_terminal=config.life_loss_terminal,
-        **game_options(config),
-    )
-
-
-def game_options(config: DQNConfig) -> dict[str, Any]:
-    """How the games of ``config`` are played, in training and in evaluation."""
-    return {
-        "max_noops": config.max_noops,
-        "sticky_action_probability": config.sticky_action_probability,
-        "frames_per_agent_step": config.frames_per_agent_step,
-        "fire_on_reset": config.fire_on_reset,
-    }
-
-
-def networks_of(config: DQNConfig) -> MakeNetwork:
-    """What makes a network of ``config``."""
-    return partial(
-        NETWORKS[config.network], frames=config.frames_per_state, input_divisor=config.input_divisor,
-        initial_weights=config.initial_weights,
-    )  # fmt: skip
-
-
-def make_population(
-    config: DQNConfig,
-    members: Sequence[Member],
-    num_actions: Sequence[int],
-    device: torch.device,
-    *,
-    capture: bool | None = None,
-) -> Population:
-    """Members with fresh weights, and their empty replay, on ``device``."""
-    agents = []
-    for member, actions in zip(members, num_actions, strict=True):
-        learner = Learner(
-            int(actions),
-            make_network=networks_of(config),
-            optimizer=config.optimizer,
-            init=torch.Generator().manual_seed(member.stream_seed("init")),
-            device=device,
-            learning_rate=config.learning_rate,
-            gradient_decay=config.gradient_decay,
-            squared_gradient_decay=config.squared_gradient_decay,
-            min_squared_gradient=config.min_squared_gradient,
-            error_clip=config.error_clip,
-            error_scale=config.error_scale,
-            floor_outside_root=config.floor_outside_root,
-            loss_reduction=config.loss_reduction,
-            precision=config.precision,
-        )
-        agents.append(Agent(member, int(actions), learner, config.streams_per_member))
-    steps = config.frames_per_agent_step * config.streams_per_member  # frames of a step of all streams
-    replay = Replay(
-        len(members) * config.streams_per_member,
-        config.transitions_kept // config.streams_per_member,
-        shortest_iteration=config.iteration_frames // steps,
-        shortest_episode=max(1, config.max_episode_frames // config.frames_per_agent_step),
-        discount=config.discount,
-        device=device,
-        repeat_first_frame=config.history_padding == "first_frame",
-    )
-    return Population(
-        agents,
-        replay,
-        config.batch_size,
-        reward_clip=config.reward_clip,
-        constant_reward=config.constant_reward,
-        capture=capture,
-    )
 
 
 def train(config: DQNConfig, population: Population, streams: AtariStreams, split: TimeSplit) -> Iterator[Tick]:
@@ -183,6 +74,17 @@ def train_in_turns(
                 yield number, tick
 
 
+def epsilon_at(agent_step: int, config: DQNConfig) -> float:
+    """Exploration at ``agent_step`` of a run of ``config``."""
+    return linear_epsilon(
+        agent_step,
+        warm_up=config.replay_start_agent_steps,
+        span=config.epsilon_span_agent_steps,
+        start=config.epsilon_start,
+        end=config.epsilon_end,
+    )
+
+
 def _loop(
     config: DQNConfig, population: Population, streams: AtariStreams, split: TimeSplit, position: Position
 ) -> Iterator[Tick | None]:
@@ -194,13 +96,7 @@ def _loop(
         if agent_step % steps_per_iteration == 0:
             begin_iteration(population, streams, agent_step // steps_per_iteration)
 
-        epsilon = linear_epsilon(
-            agent_step,
-            warm_up=config.replay_start_agent_steps,
-            span=config.epsilon_span_agent_steps,
-            start=config.epsilon_start,
-            end=config.epsilon_end,
-        )
+        epsilon = epsilon_at(agent_step, config)
         with split.lap("network"):
             actions = population.act(epsilon)
         streams.send(actions)

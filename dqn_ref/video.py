@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dqn_ref.atari import ColourScreen, Frames
+from dqn_ref.atari import ColourScreen, Pixels
+from dqn_ref.build import game_options
 from dqn_ref.config import UserError, format_frames
 from dqn_ref.device import prepare_torch, select_device
 from dqn_ref.evaluate import EvaluationEpisode, Observed, evaluate
@@ -26,7 +27,6 @@ from dqn_ref.evaluate_run import finished_record, inference, load_network
 from dqn_ref.mp4 import check_tools, new_file, write_video
 from dqn_ref.records import WEIGHTS, RunRecord
 from dqn_ref.seeds import Member
-from dqn_ref.train import game_options
 
 CONSOLE_FRAMES_PER_SECOND = 60
 HOLD_SECONDS = 2.0  # for which the last picture stays
@@ -221,7 +221,7 @@ def play_again(
     return Played(np.stack(q), np.array(actions), np.array(explored), np.array(rewards), ends[0])
 
 
-def in_colour(played: Played, screen: ColourScreen, seed: int) -> Iterator[Frames]:
+def in_colour(played: Played, screen: ColourScreen, seed: int) -> Iterator[Pixels]:
     """The T states of ``played`` and the last screen as ``screen`` shows them, [height, 160, 3] each.
 
     Raises:
@@ -237,7 +237,7 @@ def in_colour(played: Played, screen: ColourScreen, seed: int) -> Iterator[Frame
         yield picture
 
 
-def draw(played: Played, recording: Recording, screen: ColourScreen, *, scale: int, hold: int) -> Iterator[Frames]:
+def draw(played: Played, recording: Recording, screen: ColourScreen, *, scale: int, hold: int) -> Iterator[Pixels]:
     """The pictures of the video: one a state, and the last one ``hold`` times. [height, width, 3] u8 each."""
     from dqn_ref.panel import Episode, Panel
 

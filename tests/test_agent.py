@@ -115,7 +115,7 @@ def test_exploration_goes_on_where_an_agent_stood():
         for _ in range(steps):
             explorer.actions(0.5)
         resumed = agent()
-        resumed.resume_draws(before.drawn())
+        resumed.set_random_state(before.random_state())
         again = Exploration([resumed])
         again.resume(explorer.drawn_of_block)
         copied = copy.deepcopy(explorer)

@@ -9,13 +9,15 @@ import torch
 from one_stream import OneStream
 
 from dqn_ref.atari import AtariStreams
+from dqn_ref.build import make_population, make_streams
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.evaluate import evaluate
 from dqn_ref.learner import td_loss
 from dqn_ref.optimizer import RMSProp
 from dqn_ref.protocols import NATURE
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_population, make_streams, train
+from dqn_ref.time_split import TimeSplit
+from dqn_ref.train import train
 
 CPU = torch.device("cpu")
 BREAKOUT = Member("breakout", 0)

@@ -73,6 +73,21 @@ def test_cuda_that_is_not_there_is_a_message(call, command):
     assert "PyTorch finds no CUDA device. Use --device cpu or auto." in re.sub(r"\s+", " ", said)
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("scorse", "scores"), ("gates", "gate"), ("baselines", "baseline")])
+def test_a_misspelt_command_is_told_the_nearest_of_all_also_of_groups(call, typed, meant):
+    code, _, said = call(typed)
+    assert code == 2
+    said = " ".join(said.split())
+    assert f"There is no command '{typed}'. Did you mean {meant}? Commands are: bench, plan," in said
+    assert "gate." in said
+
+
+def test_a_word_near_no_command_is_told_them_all(call):
+    code, _, said = call("xyzzy")
+    assert code == 2
+    assert "There is no command 'xyzzy'. Commands are: bench" in " ".join(said.split())
+
+
 @pytest.fixture
 def runs(results):
     """Folder of the runs of atari3 with two seeds, all finished."""

@@ -144,6 +144,14 @@ def test_no_difference_is_not_called_equality():
     assert found.p_value == 1.0
 
 
+def test_what_is_next_to_nothing_below_0_is_said_without_its_sign():
+    """-0.0001 rounds to 0; a minus before it would be read as a difference."""
+    found = compare(source("a", [[-1e-4, -1e-4]]), source("b", [[0.0, 0.0]]))
+    assert "IQM +0.000" in verdict(found)
+    assert [row[3] for row in game_rows(found)] == ["0.000", "0.000"]
+    assert dict(row[:2] for row in aggregate_rows(found))["IQM"] == "0.000"
+
+
 def test_what_was_not_measured_alike_is_warned_of_and_weakens_the_verdict():
     alike_ones = compare(source("a", LOW), source("b", HIGH))
     other = compare(source("a", LOW), source("b", HIGH, measured=TRAINING))
@@ -352,7 +360,7 @@ def test_the_command_compares_what_was_asked_for_and_says_and_writes_it(tmp_path
 
     def draw(first, second, *rest):
         drawn.append((first.name, second.name, *rest))
-        return [tmp_path / "profile.png", tmp_path / "profile.svg"]
+        return [plots / "profile.png", plots / "profile.svg"]
 
     monkeypatch.setattr("benchmarks.plots.draw_comparison", draw)
     files = [scores_file(tmp_path / "mine.csv", 1), scores_file(tmp_path / "theirs.csv", 3)]

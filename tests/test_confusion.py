@@ -21,13 +21,14 @@ from benchmarks.doctor.confusion import RIGHT, Looked, confusion_matrix, first_r
 from benchmarks.doctor.confusion.counts import Rate, answers, lint_finds
 from benchmarks.doctor.confusion.drawing import draw_confusion
 from benchmarks.doctor.confusion.runs import KEPT_SETTINGS, NOTHING, TUNED_GROUP, TUNED_ON, confident
+from benchmarks.doctor.lint_command import rules_table
 from benchmarks.doctor.verdicts import diagnose, read_log
 from benchmarks.doctor.verdicts.causes import BY_ID
 from benchmarks.failures.variants import REFERENCE, VARIANTS
 from benchmarks.readme import PARTS
 from benchmarks.store import Store
 from dqn_ref.config import UserError
-from dqn_ref.lint import RULES, rules_table
+from dqn_ref.lint import RULES
 from dqn_ref.protocols import CI
 from dqn_ref.records import PROGRESS_COLUMNS
 
@@ -384,7 +385,7 @@ def test_the_command_without_runs_is_the_users_mistake(tmp_path, capsys):
 
 
 def test_the_generated_parts_follow_the_records(three, tmp_path):
-    assert PARTS["lint-rules"](three) == rules_table() + "\n"
+    assert PARTS["lint-rules"](three) == rules_table()
     assert PARTS["confusion"](Store(tmp_path / "none")).startswith("No run is stored yet")
     part = PARTS["confusion"](three)
     assert part.startswith(tables.markdown(look(three)))

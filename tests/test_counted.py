@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.speed.counted import ACTION_SECONDS, STEP_SECONDS, Counted, count, estimate
+from benchmarks.speed.counted import ACTION_SECONDS, STEP_SECONDS, Counted, count_work, estimate
 
 
 def test_flop_by_hand():
@@ -8,8 +8,8 @@ def test_flop_by_hand():
     through both networks, and back twice: to the weights, and to the inputs of all layers but the first."""
     layers = [20 * 20 * 32 * 256, 81 * 64 * 512, 49 * 64 * 576, 3136 * 512, 512 * 18]
     expected = 2 * 32 * (4 * sum(layers) - layers[0])
-    assert count(1).update_flop == expected
-    assert count(2).update_flop == 2 * expected
+    assert count_work(1).update_flop == expected
+    assert count_work(2).update_flop == 2 * expected
 
 
 def test_estimates_by_hand():

@@ -19,7 +19,7 @@ from benchmarks.failures.effects import (
     judge,
     learnt,
     shift_interval,
-    sign_test,
+    sign_flip_test,
     verdict,
 )
 from benchmarks.permutation import permutation_test, standardised_difference
@@ -95,20 +95,20 @@ def test_of_many_runs_the_interval_is_the_shifts_that_as_many_drawn_relabellings
 # ---------------------------------------------------------------------- is the game load-bearing?
 
 
-def test_the_sign_test_worked_by_hand():
-    assert sign_test(np.array([3.0, 1.0, 2.0, 5.0, 4.0])) == 1 / 32
-    assert sign_test(np.array([10.0, 10.0, 10.0, 10.0, -1.0])) == 2 / 32  # as seen, and with the last one turned
-    assert sign_test(np.array([-3.0, -1.0])) == 1.0
-    assert sign_test(np.zeros(5)) == 1.0
-    assert sign_test(np.array([0.1, 0.2, -0.3])) == 5 / 8  # 0 but for rounding, as with all turned
-    assert sign_test(np.ones(16)) == 0.5**16
-    assert sign_test(np.ones(40)) == 1 / 10_000  # drawn: as seen, beside 9,999
+def test_the_sign_flip_test_worked_by_hand():
+    assert sign_flip_test(np.array([3.0, 1.0, 2.0, 5.0, 4.0])) == 1 / 32
+    assert sign_flip_test(np.array([10.0, 10.0, 10.0, 10.0, -1.0])) == 2 / 32  # as seen, and with the last one turned
+    assert sign_flip_test(np.array([-3.0, -1.0])) == 1.0
+    assert sign_flip_test(np.zeros(5)) == 1.0
+    assert sign_flip_test(np.array([0.1, 0.2, -0.3])) == 5 / 8  # 0 but for rounding, as with all turned
+    assert sign_flip_test(np.ones(16)) == 0.5**16
+    assert sign_flip_test(np.ones(40)) == 1 / 10_000  # drawn: as seen, beside 9,999
 
 
-def test_with_many_runs_the_sign_test_draws_and_agrees_with_the_normal_one():
+def test_with_many_runs_the_sign_flip_test_draws_and_agrees_with_the_normal_one():
     values = np.random.default_rng(0).normal(size=40) + 0.3
     z = values.sum() / math.sqrt((values**2).sum())
-    assert sign_test(values) == pytest.approx(0.5 * math.erfc(z / math.sqrt(2)), abs=0.01)
+    assert sign_flip_test(values) == pytest.approx(0.5 * math.erfc(z / math.sqrt(2)), abs=0.01)
 
 
 def test_the_bar_lies_above_random_by_a_share_of_the_way_to_the_human():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from dqn_ref.build import make_population, make_streams
 from dqn_ref.config import DQNConfig
 from dqn_ref.device import prepare_torch
 from dqn_ref.population import Population
@@ -15,7 +16,8 @@ from dqn_ref.replay import Batch, Replay
 from dqn_ref.resume import resume_population
 from dqn_ref.run import run_population
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_population, make_streams, train
+from dqn_ref.time_split import TimeSplit
+from dqn_ref.train import train
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 

@@ -8,10 +8,12 @@ from nature_in_numpy import NumpyLearner
 from nature_in_numpy import td_loss as numpy_td_loss
 
 from dqn_ref.atari import Step
+from dqn_ref.build import make_population, make_streams
 from dqn_ref.learner import td_loss
 from dqn_ref.replay import REWARD, Batch, Replay
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_population, make_streams, train
+from dqn_ref.time_split import TimeSplit
+from dqn_ref.train import train
 
 ACTIONS = 4
 

@@ -9,8 +9,9 @@ from conftest import make_tiny_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.doctor.lint_command import rules_table
 from dqn_ref.config import DQNConfig, UserError
-from dqn_ref.lint import RULES, SEVERITIES, Setup, lint, rules_table, warning_lines, warnings_of
+from dqn_ref.lint import RULES, SEVERITIES, Setup, lint, warning_lines, warnings_of
 from dqn_ref.lint.setup import FACTS
 from dqn_ref.optimizer import RMSProp
 from dqn_ref.protocols import CI, NATURE, PROTOCOLS

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from dqn_ref.build import make_population, make_streams
 from dqn_ref.measures import Measures, _dormant, _ratio
 from dqn_ref.protocols import CI
 from dqn_ref.records import OLD_EPISODE_COLUMNS, OLD_PROGRESS_COLUMNS, PROGRESS_COLUMNS, RunRecord
 from dqn_ref.run import run_population
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_population, make_streams, train
+from dqn_ref.time_split import TimeSplit
+from dqn_ref.train import train
 
 CPU = torch.device("cpu")
 MEMBER = Member("breakout", 3)

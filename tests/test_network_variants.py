@@ -7,13 +7,13 @@ import torch
 from scipy.stats import kstest, norm, uniform
 from torch import nn
 
+from dqn_ref.build import make_population, networks_of
 from dqn_ref.config import DQNConfig
 from dqn_ref.learner import td_loss
 from dqn_ref.network import NatureNetwork
 from dqn_ref.optimizer import Adam, RMSProp
 from dqn_ref.protocols import EARLY
 from dqn_ref.seeds import Member
-from dqn_ref.train import make_population, networks_of
 
 CPU = torch.device("cpu")
 

@@ -15,10 +15,12 @@ from single_game import SingleGame, play
 
 from dqn_ref import evaluate as evaluation
 from dqn_ref.atari import rom_md5
+from dqn_ref.build import make_population, make_streams
 from dqn_ref.config import DQNConfig
 from dqn_ref.replay import Batch
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_population, make_streams, train
+from dqn_ref.time_split import TimeSplit
+from dqn_ref.train import train
 
 CPU = torch.device("cpu")
 ITERATIONS, STEPS_PER_ITERATION = 2, 1_050

@@ -18,13 +18,13 @@ from benchmarks.plots.curves import BAND_REPETITIONS, efficiency, learning_curve
 from benchmarks.plots.games import game_bars, improvement
 from benchmarks.plots.shown import Shown
 from benchmarks.plots.style import save_figure
-from benchmarks.plots.words import revisions
 from benchmarks.reference import human_and_random, published_points
 from benchmarks.runner import Matrix
 from benchmarks.scores import score_matrix, training_curves
 from benchmarks.sources import ORIGINS, PUBLISHED, published
 from benchmarks.store import Store
 from benchmarks.suites import suite_games
+from benchmarks.words import revisions
 from dqn_ref.config import UserError, format_frames
 from dqn_ref.protocols import CI, NATURE
 from dqn_ref.records import RunRecord

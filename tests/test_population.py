@@ -10,11 +10,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from dqn_ref import launch
 from dqn_ref.agent import Agent
 from dqn_ref.atari import Step
+from dqn_ref.build import make_population, make_streams
 from dqn_ref.launch import Branches, Captured, Upload
 from dqn_ref.population import Population
 from dqn_ref.replay import Replay
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_population, make_streams, train
+from dqn_ref.time_split import TimeSplit
+from dqn_ref.train import train
 
 CPU = torch.device("cpu")
 BREAKOUT = Member("breakout", 0)

@@ -128,8 +128,8 @@ def test_commands_and_suites_of_the_readme_are_all_there_are():
 def test_what_the_readme_calls_shown_and_not_shown():
     """The 28 details are counted in test_fidelity.py."""
     text = README.read_text()
-    assert f"{len(LADDER)} tiny environments, each aimed at one cause" in text
-    assert "than three peers' on a CPU" in text
+    assert f"{len(LADDER)} tiny environments, each isolating one cause" in text
+    assert "on a CPU than three other implementations" in text
     details = (ROOT / "docs" / "fidelity.md").read_text()
     assert details.count("**deviation**") == 5
     assert "pinned by tests, five of them named deviations" in text
@@ -138,8 +138,8 @@ def test_what_the_readme_calls_shown_and_not_shown():
     assert len(peers) == 3
     assert all(float(lowest) > 1 for ratios in peers for lowest in ratios)
     words = " ".join(text.split())
-    assert "longer than 2M frames, 1 % of the paper's: there it [learns](#does-it-learn)" in words
-    assert "with a published DQN's choices nearly as that one does, with the paper's less." in words
+    assert "longer than 2M frames, 1 % of the paper's. At that budget it [learns](#does-it-learn)" in words
+    assert "nearly as well as a published DQN when given that DQN's choices, less well with the paper's." in words
     assert "No GPU has run it." in words
     kept = [path for path in (ROOT / "results").glob("*/**/run.json") if path.parts[len(ROOT.parts) + 1] != "runs"]
     runs = [json.loads(path.read_text()) for path in kept]
@@ -205,7 +205,7 @@ def test_the_house_of_the_readme_has_every_page():
 def test_no_score_decides_an_explanation_at_100k_frames_and_values_that_run_away_show():
     """What the README says of why-dqn-fails.md, and the table of protocols of the protocol `early`."""
     text = " ".join(README.read_text().split())
-    assert "at 100k frames no score decides any, and [the page](docs/why-dqn-fails.md) says why" in text
+    assert "at 100k frames no score can settle any of them, and [the page](docs/why-dqn-fails.md) says why" in text
     assert "100k frames: values that run away show, and little else" in text
     found = find(Store(ROOT / "results"), "early-v1-100k")
     assert not {row.judged.verdict for row in found.rows} & {Verdict.CONFIRMED, Verdict.OPPOSITE}

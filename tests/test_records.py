@@ -195,7 +195,8 @@ def test_a_record_without_a_part_is_broken(tmp_path, missing):
     [{"status": "great"}, {"member": {"game": "pong"}}, {"member": None}, {"protocol": []}, {"frames_done": "many"},
      {"frames_done": float("inf")}, {"protocol": {"name": "ci", "version": 1, "overrides": ["x"]}},
      {"config": {**RUN["config"], "momentum": 0.9}}, {"config": {}}, {"config": {**RUN["config"], "discount": "x"}},
-     {"provenance": None}, {"resumed": None}, {"resumed": [{"provenance": 3}]}],
+     {"provenance": None}, {"resumed": None}, {"resumed": [{"provenance": 3}]}, {"frames_done": -4},
+     {"ended": None}, {"ended": "yesterday"}, {"resumed": [{"provenance": {}, "idle_seconds": float("nan")}]}],
 )  # fmt: skip
 def test_a_record_with_a_wrong_part_is_broken(tmp_path, changes):
     folder = edited(written(tmp_path / "run"), **changes)
@@ -254,6 +255,9 @@ HEADER = ",".join(EPISODE_COLUMNS)
         f"{HEADER}\n400,13,3,400,game_over,3,5\n",  # a row too long
         f"{HEADER}\n400,thirteen,3,400,game_over,3\n",  # no number
         f"{HEADER}\n400,13,3,400,game_o,3\n",  # an end that no episode has
+        f"{HEADER}\n{2**63},13,3,400,game_over,3\n",  # no array could hold it
+        f"{HEADER}\n-400,13,3,400,game_over,3\n",
+        f"{HEADER}\n800,13,3,400,game_over,3\n400,13,3,400,game_over,3\n",  # an order that no run writes
     ],
 )
 def test_broken_episodes_are_a_users_mistake_that_names_the_file(tmp_path, text):
@@ -272,7 +276,21 @@ def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path):
     assert record.episodes() == before
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00", f"{','.join(PROGRESS_COLUMNS)}\n{','.join('x' * 13)}".encode()])
+def test_a_run_whose_episodes_end_in_the_same_frame_is_read(tmp_path):
+    """Streams of one member side by side."""
+    record = RunRecord.read(written(tmp_path / "run"))
+    (tmp_path / "run" / "episodes.csv").write_text(HEADER + "\n400,13,3,400,game_over,3" * 2 + "\n")
+    assert [row["frame"] for row in record.episodes()] == [400, 400]
+
+
+NUMBERS = ",".join("0" for _ in PROGRESS_COLUMNS[1:])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe\x00", *(f"{','.join(PROGRESS_COLUMNS)}\n{rows}".encode() for rows in (
+        ",".join("x" * len(PROGRESS_COLUMNS)), f"nan,{NUMBERS}", f"800,{NUMBERS}\n400,{NUMBERS}"))],
+)  # fmt: skip
 def test_broken_progress_is_a_users_mistake_that_names_the_file(tmp_path, content):
     record = RunRecord.read(written(tmp_path / "run"))
     (tmp_path / "run" / "progress.csv").write_bytes(content)

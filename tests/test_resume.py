@@ -1,4 +1,4 @@
-"""A run that was stopped and gone on with is, bit by bit, the run that was never stopped."""
+"""A run that was stopped and gone on with is, bit for bit, the run that was never stopped."""
 
 import dataclasses
 import fcntl

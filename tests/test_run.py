@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from dqn_ref import evaluate_run, group
 from dqn_ref import run as module
 from dqn_ref.atari import AtariStreams, Step
+from dqn_ref.build import make_population, make_streams
 from dqn_ref.config import TRANSITION_BYTES, UserError
 from dqn_ref.device import check_memory, select_device
 from dqn_ref.evaluate_run import evaluate_folder, load_network
@@ -23,7 +24,7 @@ from dqn_ref.recorder import MemberRecorder
 from dqn_ref.records import RunRecord
 from dqn_ref.run import run_population
 from dqn_ref.seeds import Member
-from dqn_ref.train import Tick, make_population, make_streams, train
+from dqn_ref.train import Tick, train
 
 CPU = torch.device("cpu")
 BREAKOUT, PONG = Member("breakout", 0), Member("pong", 1)

@@ -19,10 +19,11 @@ from benchmarks.speed.catalogue import BENCHES, RATIOS, expected_names, stream_c
 from benchmarks.speed.clocks import Watched, bytes_of_tensors, time_split
 from benchmarks.speed.drawings import DRAWINGS, draw_speed
 from benchmarks.store import Store
+from dqn_ref.build import make_population
 from dqn_ref.config import UserError
 from dqn_ref.launch import Captured
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_population
+from dqn_ref.time_split import TimeSplit
 
 cli = importlib.import_module("benchmarks.speed.__main__")
 ROOT = Path(__file__).parent.parent
@@ -162,11 +163,11 @@ def test_the_hosts_work_is_the_loops_without_emulators_and_networks(monkeypatch)
     for agent in population.agents:
         monkeypatch.setattr(agent.learner, "values", None)
         monkeypatch.setattr(agent.learner, "update", None)
-    drawn = [agent.drawn()["sampling"] for agent in population.agents]
+    drawn = [agent.random_state()["sampling"] for agent in population.agents]
     call()
     assert frames == 16
     assert population.replay._added - before == 4
-    assert all(agent.drawn()["sampling"] != was for agent, was in zip(population.agents, drawn, strict=True))
+    assert all(agent.random_state()["sampling"] != was for agent, was in zip(population.agents, drawn, strict=True))
     some = population.replay.batch(*(torch.tensor(each) for each in ([50, 60], [0, 0])))
     assert torch.equal(some.s_t[0], some.s_t[1])
     assert some.s_t.any()

@@ -6,10 +6,12 @@ import torch
 
 from dqn_ref.agent import Agent
 from dqn_ref.atari import Step
+from dqn_ref.build import make_population, make_streams
 from dqn_ref.population import Population
 from dqn_ref.replay import Replay
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_population, make_streams, train, train_in_turns
+from dqn_ref.time_split import TimeSplit
+from dqn_ref.train import train, train_in_turns
 
 CPU = torch.device("cpu")
 

@@ -19,6 +19,7 @@ from single_game import SingleGame
 from dqn_ref import video as module
 from dqn_ref.__main__ import main
 from dqn_ref.atari import ColourScreen
+from dqn_ref.build import game_options
 from dqn_ref.config import UserError
 from dqn_ref.evaluate import EvaluationEpisode, evaluate
 from dqn_ref.evaluate_run import evaluate_folder, inference, load_network
@@ -28,7 +29,6 @@ from dqn_ref.protocols import CI
 from dqn_ref.records import RunRecord
 from dqn_ref.run import run_population
 from dqn_ref.seeds import Member
-from dqn_ref.train import game_options
 from dqn_ref.video import Evaluation, Played, Recording, draw, in_colour, play_again, record_episode
 
 CPU = torch.device("cpu")

@@ -12,8 +12,8 @@ from benchmarks.failures.variants import CONTROL, REFERENCE, VARIANTS
 from benchmarks.random_play import HELD, chance
 from benchmarks.reference import human_and_random
 from benchmarks.store import Store
-from dqn_ref.agent import linear_epsilon
 from dqn_ref.protocols import EARLY, NATURE
+from dqn_ref.train import epsilon_at
 
 GAME = "ms_pacman"
 ROOT = Path(__file__).parent.parent
@@ -86,10 +86,7 @@ def test_in_none_of_the_references_short_runs_did_values_run_away():
 
 @pytest.mark.parametrize(("frames", "epsilon"), [(1_000_000, 0.82), (2_000_000, 0.6)])
 def test_how_random_the_papers_play_is_after_so_many_frames(frames, epsilon):
-    config = NATURE.config
-    after = linear_epsilon(frames // 4, warm_up=config.replay_start_agent_steps, span=config.epsilon_span_agent_steps,
-                           start=config.epsilon_start, end=config.epsilon_end)  # fmt: skip
-    assert after == pytest.approx(epsilon, abs=0.006)
+    assert epsilon_at(frames // 4, NATURE.config) == pytest.approx(epsilon, abs=0.006)
 
 
 @pytest.mark.parametrize("game", ["ms_pacman", "alien"])

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.doctor.config_files import Fields
-from dqn_ref.config import DQNConfig, UserError, parse_frames
+from dqn_ref.config import DQNConfig, UserError, is_number, parse_frames
 from dqn_ref.lint import Setup
 from dqn_ref.lint.setup import FACTS, STATE_BYTES
 
@@ -134,7 +134,7 @@ def _emulator(env_id: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
         ("repeat_action_probability", "sticky_action_probability"),
     ):
         value = options.get(option)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if is_number(value):
             found[fact] = value
     return found
 

@@ -17,8 +17,10 @@ from rich.text import Text
 from benchmarks.console import console, say
 from benchmarks.doctor.config_files import read_fields
 from benchmarks.doctor.dialects import Translated, translate
+from benchmarks.markdown import table
+from benchmarks.words import count
 from dqn_ref.config import UserError
-from dqn_ref.lint import SEVERITIES, Finding, Looked, Setup, lint
+from dqn_ref.lint import RULES, SEVERITIES, Finding, Looked, Setup, lint
 from dqn_ref.records import RunRecord
 
 COLOURS = {"error": "bold red", "warning": "yellow", "hint": "cyan"}
@@ -122,7 +124,7 @@ def _settings(values: Mapping[str, Any]) -> str:
 def count_words(findings: Sequence[Finding]) -> str:
     """E.g. ``1 error, 2 hints``."""
     counts = {severity: sum(each.severity == severity for each in findings) for severity in SEVERITIES}
-    return ", ".join(f"{count} {severity}{'s' if count > 1 else ''}" for severity, count in counts.items() if count)
+    return ", ".join(count(number, severity) for severity, number in counts.items() if number)
 
 
 def findings_table(findings: Sequence[Finding]) -> Table:
@@ -136,3 +138,10 @@ def findings_table(findings: Sequence[Finding]) -> Table:
         if finding.severity != "hint":
             table.add_row("", Text(f"Reference: {finding.reference}. Because: {finding.source}.", "dim"))
     return table
+
+
+def rules_table() -> str:
+    """All rules as a table in Markdown."""
+    header = ("rule", "says", "looks for", "reference", "why we believe it")
+    rows = [(f"`{each.id}`", ", ".join(each.severities), each.looks_for, each.reference, each.source) for each in RULES]
+    return table(header, [[" ".join(cell.split()) for cell in row] for row in rows], header)

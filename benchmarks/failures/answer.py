@@ -13,7 +13,7 @@ from benchmarks.failures.findings import Findings, Run, find, groups, scores_of
 from benchmarks.failures.inside import Inside
 from benchmarks.failures.inside_table import beyond_words
 from benchmarks.failures.numbers import p_value, points, share
-from benchmarks.failures.table import ABOVE_BOTH, learnt_word
+from benchmarks.failures.table import ABOVE_BOTH, NO_RUNS, learnt_word
 from benchmarks.failures.variants import CLAIMS, CONTROL, REFERENCE, VARIANTS, Variant
 from benchmarks.markdown import folded, table
 from benchmarks.permutation import iqm
@@ -21,13 +21,13 @@ from benchmarks.random_play import HELD, chance
 from benchmarks.sources import published
 from benchmarks.store import Store
 from benchmarks.suites import suite_games
+from benchmarks.words import count
 from dqn_ref.config import DQNConfig, format_frames
 from dqn_ref.protocols import NATURE
 
 PUBLISHED = ("dopamine-dqn-rmsprop-2018", "dopamine-dqn-adam-mse-2021")
 EARLY_MILLIONS = (1, 2, 5, 10, 50)  # of frames
 RESAMPLES = 10_000
-NO_RUNS = "No run is stored yet: `tox -e bench-failures` makes the first.\n"
 
 
 def _found(store: Store) -> list[Findings]:
@@ -132,7 +132,7 @@ def _scores(runs: Sequence[Run]) -> str:
         return "(no run)"
     scores = scores_of(runs)
     spread = f", {points(float(scores.min()))} to {points(float(scores.max()))}" if len(scores) > 1 else ""
-    return f"{points(float(scores.mean()))} ({len(runs)} seed{'s' if len(runs) > 1 else ''}{spread})"
+    return f"{points(float(scores.mean()))} ({count(len(runs), 'seed')}{spread})"
 
 
 def _inside(found: Findings, variant: Variant, game: str) -> Inside:

@@ -29,10 +29,11 @@ from benchmarks.plots.style import (
     save_figure,
     styled,
 )
-from benchmarks.plots.words import Entry, count, finish, revisions, shortened
+from benchmarks.plots.words import Entry, finish, shortened
 from benchmarks.reference import human_and_random
 from benchmarks.scores import full_episodes
 from benchmarks.store import Store
+from benchmarks.words import count, revisions
 from dqn_ref.config import format_frames
 
 ROW = 0.24  # inches of a variant

@@ -91,16 +91,16 @@ class Learnt:
 def learnt(game: str, reference: Scores, control: Scores) -> Learnt:
     """Test whether the reference [n] has learnt ``game``: two tests, and both must hold, so neither is adjusted.
 
-    Against the random policy's published score, and a margin above it: a sign test. Against the control's scores [m],
-    which may be none: the permutation test that also compares variants with the reference.
+    Against the random policy's published score, and a margin above it: a sign-flip test. Against the control's scores
+    [m], which may be none: the permutation test that also compares variants with the reference.
     """
     anchors = human_and_random()[game]
     bar = anchors.random + LEARNT_MARGIN * (anchors.human - anchors.random)
     above_control = effect(control, reference).p_lower if len(control) else math.nan
-    return Learnt(game, anchors.random, bar, reference, sign_test(reference - bar), control, above_control)
+    return Learnt(game, anchors.random, bar, reference, sign_flip_test(reference - bar), control, above_control)
 
 
-def sign_test(values: Scores) -> float:
+def sign_flip_test(values: Scores) -> float:
     """Exact one-sided p-value that ``values`` [n] are so far above 0, if each sign was as likely as the other.
 
     All 2**n sign changes are looked at, of more than 16 values so many as a permutation test draws (Fisher's

@@ -20,6 +20,8 @@ from benchmarks.store import Store
 from dqn_ref.config import format_frames
 from dqn_ref.provenance import machine_words, source_words
 
+NO_RUNS = "No run is stored yet: `tox -e bench-failures` makes the first.\n"
+
 HEADER = (
     "claim", "variant", "game", "seeds", "reference", "variant's", f"effect ({CONFIDENCE:.0%} interval)", "p, Holm",
     "verdict",
@@ -121,9 +123,9 @@ def notes(found: Findings) -> list[str]:
             "step, if scores were normal and spread as seen. Lowest possible: the smallest p of so few seeds."
         )
     lines.append(
-        f"A game bears a verdict if the reference is above two things on it, p < {LEVEL:g} each. Bar: the random "
+        f"A game supports a verdict if the reference is above two things on it, p < {LEVEL:g} each. Bar: the random "
         f"policy's published score and {LEARNT_MARGIN:.0%} of the way from it to the human one, by an exact sign-"
-        f"change test over its seeds. Control: {CONTROL.name}, the same agent with one reward for every step, by the "
+        f"flip test over its seeds. Control: {CONTROL.name}, the same agent with one reward for every step, by the "
         "permutation test. The control cannot know which actions score, and is no comparison of the table."
     )
     lines.append(
@@ -182,7 +184,7 @@ def markdown_of_all(store: Store, images: str) -> str:
         for each in found.learnt:
             kinds = ["scores", "curves"] if any(row.game == each.game for row in found.rows) else ["scores"]
             parts += [f"![{kind} of {each.game}]({images}/failures-{group}/{kind}-{each.game}.png)\n" for kind in kinds]
-    return "\n".join(parts) or "No run is stored yet: `tox -e bench-failures` makes the first.\n"
+    return "\n".join(parts) or NO_RUNS
 
 
 def markdown_of_variants() -> str:

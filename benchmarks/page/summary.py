@@ -6,6 +6,7 @@ from benchmarks.markdown import escaped, folded, table
 from benchmarks.page.content import Content
 from benchmarks.page.page import SYMBOLS
 from benchmarks.report import HEADER, format_interval
+from benchmarks.words import count
 from dqn_ref.config import format_frames
 
 SUMMARY_MARK = "<!-- dqn-ref report -->"  # how the store knows an earlier summary
@@ -44,7 +45,7 @@ def _headline(content: Content) -> str:
     seeds = content.asked.matrix.num_seeds
     return (
         f"**IQM {format_interval(content.aggregates['IQM'])}** of human-normalised scores (0: random policy, "
-        f"1: human) over {len(content.games)} games with {seeds} seed{'s' if seeds > 1 else ''} each."
+        f"1: human) over {len(content.games)} games with {count(seeds, 'seed')} each."
     )
 
 

@@ -11,7 +11,7 @@ from benchmarks.plots.curves import efficiency, learning_curves
 from benchmarks.plots.games import game_bars, improvement
 from benchmarks.plots.shown import prediction_lines, published_note, shown_at
 from benchmarks.plots.suite import until, write
-from benchmarks.plots.words import count
+from benchmarks.words import count
 from dqn_ref.config import format_frames
 
 

@@ -30,9 +30,10 @@ from benchmarks.plots.style import (
     panels,
     styled,
 )
-from benchmarks.plots.words import Entry, count, finish, seeds_note, shortened
+from benchmarks.plots.words import Entry, finish, seeds_note, shortened
 from benchmarks.reference import human_and_random
 from benchmarks.statistics import sample_efficiency
+from benchmarks.words import count
 
 FEWEST_FOR_BAND = 3  # of two seeds a bootstrap has three different means
 BAND_REPETITIONS = 2_000

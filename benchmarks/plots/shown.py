@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.curves import Curves, Measurement
-from benchmarks.plots.words import count
 from benchmarks.sources import ORIGINS, PUBLISHED, published
 from benchmarks.statistics import predicted_median, prediction_note
 from benchmarks.suites import suite_of
+from benchmarks.words import count
 from dqn_ref.config import format_frames
 
 

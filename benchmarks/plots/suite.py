@@ -15,11 +15,11 @@ from benchmarks.plots.curves import efficiency, learning_curves
 from benchmarks.plots.games import game_bars, improvement
 from benchmarks.plots.shown import Shown, measured_words, prediction_lines, published_at, published_note, shown_at
 from benchmarks.plots.style import save_figure, short_frames
-from benchmarks.plots.words import count, revisions
 from benchmarks.runner import Matrix
 from benchmarks.scores import ScoreMatrix, evaluation_measurement, score_matrix, training_curves
 from benchmarks.sources import published
 from benchmarks.store import Store
+from benchmarks.words import count, revisions
 from dqn_ref.config import format_frames
 from dqn_ref.records import RunRecord
 

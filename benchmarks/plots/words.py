@@ -15,12 +15,9 @@ from matplotlib.textpath import text_to_path
 
 from benchmarks.plots.style import FONT, GREY, SMALL, TEXT, TITLE
 from benchmarks.statistics import FEW_SEEDS
-from dqn_ref.provenance import source_words
-from dqn_ref.records import RunRecord
 
 MARGIN = 0.08  # inches
 SPACING = 1.25  # lines, in sizes of their letters
-MOST_REVISIONS = 3  # named one by one
 HANDLE = 40.0  # points that a legend's sample and the gaps around it take
 
 Entry = tuple[Any, str]  # of a legend: an artist or several on top of one another, and what it stands for
@@ -120,22 +117,6 @@ def _legend_columns(widths: Sequence[float], points: float) -> int:
 
 
 # ---------------------------------------------------------------------- what every caption says
-
-
-def revisions(records: Iterable[RunRecord]) -> str:
-    """Source revisions of runs: all of them, or how many there are."""
-    return sources(origin["source"] for record in records for origin in record.provenances)
-
-
-def sources(found: Iterable[Any]) -> str:
-    """The same of ``source`` fields, ``{"commit": ..., "dirty": ...}``."""
-    names = list(dict.fromkeys(map(source_words, found)))
-    return f"{len(names)} source revisions" if len(names) > MOST_REVISIONS else f"source {', '.join(names)}"
-
-
-def count(number: int, noun: str) -> str:
-    """``1 seed``, ``2 seeds``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def seeds_note(numbers: Iterable[int]) -> str:

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from benchmarks.costs import format_seconds
 from benchmarks.speed import result as results
-from benchmarks.speed.catalogue import BENCHES, GAME, SUITE, expected_names
+from benchmarks.speed.catalogue import BENCHES, GAME, SUITE, expected_names, kind_of
 from benchmarks.store import Store
 from dqn_ref.config import UserError
 from dqn_ref.provenance import SOURCE, machine, source_revision, version_of
@@ -87,7 +87,7 @@ def run_benches(setting: Setting, expected: Sequence[str], broken_off: Path) -> 
     import pytest
 
     file = "benchmarks/speed/bench_speed.py"
-    left_out = [kind for kind in BENCHES if not any(name.partition("[")[0] == kind for name in expected)]
+    left_out = [kind for kind in BENCHES if kind not in map(kind_of, expected)]
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "raw.json"
         options = [

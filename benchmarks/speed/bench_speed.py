@@ -26,7 +26,7 @@ from dqn_ref.evaluate import evaluate
 from dqn_ref.population import Population
 from dqn_ref.replay import Batch
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit
+from dqn_ref.time_split import TimeSplit
 
 WARM_UP_CALLS = 5  # before a clock runs: libraries set themselves up, and graphs are captured
 SPLITS = 5  # measurements of where a training step's time goes

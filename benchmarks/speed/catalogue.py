@@ -81,9 +81,14 @@ RATIOS = (
 GATE_RATIOS = tuple(ratio for ratio in RATIOS if ratio.gate)
 
 
-def bench_of(name: str) -> Bench:
-    """The kind of the measurement called ``name``, e.g. ``update[4]``."""
-    return BENCHES[name.partition("[")[0]]
+def kind_of(name: str) -> str:
+    """``update`` of ``update[4]``."""
+    return name.partition("[")[0]
+
+
+def size_of(name: str) -> str:
+    """``4`` of ``update[4]``; empty of a measurement of one size."""
+    return name.partition("[")[2].rstrip("]")
 
 
 def stream_counts(members: Sequence[int], cores: int) -> list[int]:

@@ -10,7 +10,7 @@ import torch
 from benchmarks.speed.workloads import clock
 from dqn_ref.launch import Captured
 from dqn_ref.population import Population
-from dqn_ref.train import TimeSplit
+from dqn_ref.time_split import TimeSplit
 
 
 class Watched(Captured):

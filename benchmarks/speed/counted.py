@@ -17,12 +17,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.markdown import table
+from benchmarks.words import count
+from dqn_ref.build import make_population
 from dqn_ref.config import TRANSITION_BYTES
 from dqn_ref.one_pass import by_operations
 from dqn_ref.population import Population
 from dqn_ref.protocols import NATURE
 from dqn_ref.seeds import Member
-from dqn_ref.train import make_population
 
 MEMBERS = (1, 4, 16, 32)
 GAMES = ("amidar", "qbert", "riverraid", "breakout")
@@ -62,7 +63,7 @@ class Counted:
     memory_bytes: int  # of a member of the paper's size, replay included
 
 
-def count(members: int) -> Counted:
+def count_work(members: int) -> Counted:
     """Count by doing it once, with a small replay, on the CPU."""
     population = _filled(members)
 
@@ -141,7 +142,7 @@ def estimate(counted: Counted) -> Estimate:
 
 def markdown(counts: Sequence[Counted]) -> str:
     """The counts and the estimates as a table."""
-    columns = [f"{counted.members} member{'s' if counted.members > 1 else ''}" for counted in counts]
+    columns = [count(counted.members, "member") for counted in counts]
     rows: list[tuple[str, Callable[[Counted], str]]] = [
         ("operations of an update", lambda c: f"{c.update_operations:,}"),
         ("GFLOP of an update", lambda c: f"{c.update_flop / 1e9:.2f}"),
@@ -157,7 +158,7 @@ def markdown(counts: Sequence[Counted]) -> str:
 
 def main() -> None:
     """Print the table."""
-    print(markdown([count(members) for members in MEMBERS]), end="")
+    print(markdown([count_work(members) for members in MEMBERS]), end="")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from benchmarks.plots.style import GREY, Look, look, number_axis, one_panel, save_figure, styled
-from benchmarks.plots.words import Entry, finish, sources
-from benchmarks.speed.catalogue import SUITE
+from benchmarks.plots.words import Entry, finish
+from benchmarks.speed.catalogue import SUITE, kind_of, size_of
 from benchmarks.speed.result import Measured, member_bytes, step_fit, training_sizes
+from benchmarks.words import sources
 from dqn_ref.config import TRANSITION_BYTES
 from dqn_ref.provenance import machine_words
 
@@ -46,9 +47,9 @@ def per_second(measured: Measured, name: str) -> list[float]:
     return [measured[name]["work"] / seconds for seconds in measured[name]["seconds"]]
 
 
-def sizes_of(measured: Measured, kind: str) -> list[str]:
+def measured_sizes(measured: Measured, kind: str) -> list[str]:
     """Numbers of members or streams that ``kind`` was measured with."""
-    sizes = [name[len(kind) + 1 : -1] for name in measured if name.startswith(f"{kind}[")]
+    sizes = [size_of(name) for name in measured if kind_of(name) == kind]
     return sorted((size for size in sizes if size != SUITE), key=int)
 
 
@@ -100,7 +101,7 @@ def training_frames(measured: Measured, caption: str) -> Figure:
 def playing_frames(measured: Measured, caption: str) -> Figure:
     """Frames a second against emulator threads."""
     figure, axis = one_panel(HEIGHT)
-    sizes = sizes_of(measured, "playing")
+    sizes = measured_sizes(measured, "playing")
     legend = [_samples(axis, sizes, [per_second(measured, f"playing[{s}]") for s in sizes], "playing alone", look(0))]
     axis.set_xlabel("streams (one emulator thread each)")
     axis.set_ylabel("frames a second")
@@ -129,7 +130,7 @@ def member_memory(measured: Measured, caption: str) -> Figure:
 def update_time(measured: Measured, caption: str) -> Figure:
     """Time of one update of all members, and of a training step with its share of one."""
     figure, axis = one_panel(HEIGHT)
-    sizes = sizes_of(measured, "update")
+    sizes = measured_sizes(measured, "update")
     times = [[seconds * 1e3 for seconds in measured[f"update[{size}]"]["seconds"]] for size in sizes]
     steps = [[4e3 * int(s) / rate for rate in per_second(measured, f"training[{s}]")] for s in sizes]
     legend = [

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from benchmarks.speed.workloads import Work
 from dqn_ref.atari import AtariStreams
+from dqn_ref.build import make_population, make_streams
 from dqn_ref.checkpoint import Played
 from dqn_ref.config import DQNConfig
 from dqn_ref.in_play import InPlay
 from dqn_ref.population import Population
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_population, make_streams, train
+from dqn_ref.time_split import TimeSplit
+from dqn_ref.train import train
 
 RING = 200  # transitions of a member
 

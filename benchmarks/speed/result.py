@@ -26,7 +26,7 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.markdown import table as markdown_table
-from benchmarks.speed.catalogue import BENCHES, RATIOS, SUITE, bench_of
+from benchmarks.speed.catalogue import BENCHES, RATIOS, SUITE, kind_of, size_of
 from dqn_ref.config import TRANSITION_BYTES, UserError
 from dqn_ref.provenance import machine_words, source_words
 
@@ -47,7 +47,7 @@ def benchmarks_of(raw: Mapping[str, Any], expected: Sequence[str]) -> dict[str, 
         raise UserError(f"The benchmarks are not those asked for; missing: {missing}, not known: {unknown}.")
     return {
         name: {
-            "unit": bench_of(name).unit,
+            "unit": BENCHES[kind_of(name)].unit,
             **found[name]["extra_info"],
             "iterations_per_sample": found[name]["stats"]["iterations"],
             "seconds": found[name]["stats"]["data"],
@@ -75,7 +75,7 @@ def ratios(measured: Measured) -> dict[str, float]:
     return {
         ratio.name + size: unit_seconds(measured, ratio.above + size) / unit_seconds(measured, below)
         for ratio in RATIOS
-        for size in [name.removeprefix(ratio.above) for name in measured if name.partition("[")[0] == ratio.above]
+        for size in [name.removeprefix(ratio.above) for name in measured if kind_of(name) == ratio.above]
         for below in (ratio.below + size, ratio.below)
         if below in measured
     }
@@ -83,7 +83,7 @@ def ratios(measured: Measured) -> dict[str, float]:
 
 def training_sizes(measured: Measured) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The trainings of members of one game, by size, the smallest first."""
-    sizes = [name[9:-1] for name in measured if name.startswith("training[")]
+    sizes = [size_of(name) for name in measured if kind_of(name) == "training"]
     for size in sorted((size for size in sizes if size != SUITE), key=int):
         yield size, measured[f"training[{size}]"]
 
@@ -164,7 +164,7 @@ def benchmark_table(measured: Measured) -> Table:
 def ratio_table(measured: Measured) -> Table:
     """The ratios, a row each, sizes across."""
     found = ratios(measured)
-    sizes = dict.fromkeys(name.partition("[")[2].rstrip("]") for name in found)
+    sizes = dict.fromkeys(size_of(name) for name in found)
     table = _table("ratio", *sizes)
     table.add_column("meaning")
     for ratio in RATIOS:
@@ -191,7 +191,8 @@ def as_markdown(table: Table) -> str:
     """A table of one line a cell as Markdown."""
     rows = zip(*(column.cells for column in table.columns), strict=True)
     plain = [[str(cell).replace("\\[", "[") for cell in row] for row in rows]
-    return markdown_table([str(column.header) for column in table.columns], plain)
+    words = [str(column.header) for column in table.columns if column.justify == "left"]
+    return markdown_table([str(column.header) for column in table.columns], plain, words)
 
 
 def markdown(stored: Mapping[str, Any]) -> str:
@@ -219,5 +220,5 @@ def summary(measured: Measured, device: str) -> list[str]:
         f"{(beside + 1e6 * TRANSITION_BYTES) / 1e9:.2f} GB."
     )
     lines += _limit(measured, device)
-    lines += [f"Not measured: {kind}." for kind in BENCHES if not any(n.partition("[")[0] == kind for n in measured)]
+    lines += [f"Not measured: {kind}." for kind in BENCHES if kind not in map(kind_of, measured)]
     return lines

@@ -16,9 +16,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from benchmarks.plots.style import look, number_axis, panels, plain_number, save_figure, styled
-from benchmarks.plots.words import Entry, count, finish, shortened
-from benchmarks.speed.catalogue import RATIOS
+from benchmarks.plots.words import Entry, finish, shortened
+from benchmarks.speed.catalogue import RATIOS, kind_of, size_of
 from benchmarks.speed.result import ratios, unit_seconds
+from benchmarks.words import count
 from dqn_ref.provenance import machine_words, source_words
 
 RATES = {"training": "training, frames/s", "playing": "playing, frames/s", "update": "updates/s"}
@@ -62,13 +63,8 @@ def draw_trends(machine: Path, folder: Path) -> list[Path]:
 def lines(measured: Mapping[str, Any]) -> dict[str, float]:
     """Ratios, and units a second of training, playing and updates, in the sizes that were trained: ``update[4]``."""
     found = ratios(measured)
-    found |= {name: 1 / unit_seconds(measured, name) for name in measured if name.partition("[")[0] in RATES}
+    found |= {name: 1 / unit_seconds(measured, name) for name in measured if kind_of(name) in RATES}
     return {name: value for name, value in found.items() if f"training[{size_of(name)}]" in measured}
-
-
-def size_of(name: str) -> str:
-    """``4`` of ``update[4]``."""
-    return name.partition("[")[2].rstrip("]")
 
 
 @styled

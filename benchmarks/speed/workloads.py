@@ -15,11 +15,13 @@ import numpy as np
 import torch
 
 from dqn_ref.atari import Step
+from dqn_ref.build import make_population, make_streams
 from dqn_ref.config import DQNConfig
 from dqn_ref.device import prepare_torch, select_device
 from dqn_ref.population import Population
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_population, make_streams, train
+from dqn_ref.time_split import TimeSplit
+from dqn_ref.train import train
 
 Work = tuple[Callable[[], object], float]  # a call, and the units of work in it
 

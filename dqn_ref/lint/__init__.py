@@ -9,25 +9,19 @@ from __future__ import annotations
 
 from dqn_ref.config import DQNConfig
 from dqn_ref.lint import budget, learning, optimiser, playing
-from dqn_ref.lint.rule import SEVERITIES, Finding, Looked, Rule, Severity, look, table
+from dqn_ref.lint.rule import SEVERITIES, Finding, Looked, Rule, look
 from dqn_ref.lint.setup import Setup
 
 RULES: tuple[Rule, ...] = (*budget.RULES, *playing.RULES, *learning.RULES, *optimiser.RULES)
 
 __all__ = [
-    "RULES", "SEVERITIES", "Finding", "Looked", "Rule", "Setup", "Severity", "lint", "rules_table", "warning_lines",
-    "warnings_of",
+    "RULES", "SEVERITIES", "Finding", "Looked", "Setup", "lint", "warning_lines", "warnings_of",
 ]  # fmt: skip
 
 
 def lint(setup: Setup) -> Looked:
     """What all rules say of ``setup``."""
     return look(setup, RULES)
-
-
-def rules_table() -> str:
-    """All rules as a table in Markdown."""
-    return table(RULES)
 
 
 def warnings_of(config: DQNConfig) -> tuple[Finding, ...]:

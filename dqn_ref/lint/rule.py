@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -130,12 +130,3 @@ def look(setup: Setup, rules: Iterable[Rule]) -> Looked:
             findings.append(finding)
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     return Looked(tuple(findings), tuple(looked), blind)
-
-
-def table(rules: Sequence[Rule]) -> str:
-    """The rules as a table in Markdown."""
-    lines = ["| rule | says | looks for | reference | why we believe it |", "|---|---|---|---|---|"]
-    for each in rules:
-        cells = (f"`{each.id}`", ", ".join(each.severities), each.looks_for, each.reference, each.source)
-        lines.append("| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines)

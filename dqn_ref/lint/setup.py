@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
-from dqn_ref.config import TRANSITION_BYTES, DQNConfig, UserError
+from dqn_ref.config import TRANSITION_BYTES, DQNConfig, UserError, is_number
 
 FRAMES_PER_SECOND = 60  # of the console
 STATE_BYTES = 4 * 84 * 84  # a state kept as it is, in bytes
@@ -200,7 +200,8 @@ class Setup:
         if (terminal := fields.get("life_loss_terminal")) is not None:
             facts["life_loss"] = "terminal" if terminal else "ignored"
         if "constant_reward" in fields:
-            if (reward := fields["constant_reward"]) is not None and not _is_number(reward):
+            reward = fields["constant_reward"]
+            if reward is not None and not (is_number(reward) and abs(reward) < math.inf):  # a whole number of any size
                 raise UserError(f"constant_reward must be a number, or none for the game's own, got {reward!r}.")
             facts["rewards_from_game"] = reward is None
         return cls(**facts)
@@ -208,10 +209,6 @@ class Setup:
 
 FACTS = tuple(field.name for field in dataclasses.fields(Setup))
 _KINDS = get_type_hints(Setup)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf  # of any size
 
 
 def _check(name: str, value: object) -> None:
@@ -224,7 +221,7 @@ def _check(name: str, value: object) -> None:
             raise UserError(f"{name} must be one of {', '.join(_WORDS[name])}, got {value!r}.")
     else:
         low, excluded, high = _RANGES.get(name, _ABOVE_ZERO if name not in FACTS else (0.0, False, MOST))
-        number = isinstance(value, int | float) and not isinstance(value, bool)
+        number = is_number(value)
         if number and name in _MAY_BE_INFINITE and value == math.inf:
             return
         if not (number and low <= value <= high and not (excluded and value == low)):  # type: ignore[operator]

@@ -13,7 +13,8 @@ from matplotlib.patches import Patch, Rectangle
 from benchmarks.doctor.confusion.counts import Matrix, answers, confusion_matrix, held_out
 from benchmarks.doctor.confusion.runs import Looked
 from benchmarks.plots.style import FAINT, SMALL, TEXT, one_panel, save_figure, styled
-from benchmarks.plots.words import count, finish, width_of
+from benchmarks.plots.words import finish, width_of
+from benchmarks.words import count
 
 ROW = 0.24  # inches of a fault
 DARK = 0.6  # share of a row above which its number is white

@@ -1,1 +1,1 @@
-"""Tiny environments, each aimed at one cause: a ladder for any agent that acts, observes and learns."""
+"""Tiny environments, each isolating one cause: a ladder for any agent that acts, observes and learns."""

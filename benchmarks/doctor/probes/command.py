@@ -20,7 +20,7 @@ REFERENCE = "benchmarks.doctor.probes.reference:make_agent"
 
 @dataclass(frozen=True)
 class Probe:
-    """Probe an agent with a ladder of tiny environments, each aimed at one cause. Minutes at most.
+    """Probe an agent with a ladder of tiny environments, each isolating one cause. Minutes at most.
 
     AGENT is a factory, package.module:make_agent or a file.py:make_agent, that is called as
     make_agent(observation_space=..., num_actions=..., agent_steps=..., seed=...) and makes an object with

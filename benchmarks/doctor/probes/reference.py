@@ -11,12 +11,12 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from benchmarks.doctor.probes.protocol import Observation
-from dqn_ref.agent import linear_epsilon
+from dqn_ref.build import make_population
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.device import prepare_torch
 from dqn_ref.population import Population
 from dqn_ref.seeds import Member
-from dqn_ref.train import make_population
+from dqn_ref.train import epsilon_at
 
 UPDATES = 350  # in a probe, about; each takes 7 to 15 ms of one core
 
@@ -106,13 +106,7 @@ class ReferenceAgent:
 
     def epsilon(self) -> float:
         """Exploration now."""
-        return linear_epsilon(
-            self.agent_step,
-            warm_up=self.config.replay_start_agent_steps,
-            span=self.config.epsilon_span_agent_steps,
-            start=self.config.epsilon_start,
-            end=self.config.epsilon_end,
-        )
+        return epsilon_at(self.agent_step, self.config)
 
     def _begin(self, observation: Observation) -> None:
         """Where an episode begins: its first frame also completes the transition that ended the one before."""

@@ -12,9 +12,9 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from benchmarks.doctor.probes.protocol import Observation
-from dqn_ref.agent import linear_epsilon
 from dqn_ref.config import DQNConfig
 from dqn_ref.seeds import Member
+from dqn_ref.train import epsilon_at
 
 Array = NDArray[np.float64]
 HIDDEN = 32
@@ -108,14 +108,7 @@ class SmallDQN:
 
     def epsilon(self) -> float:
         """Exploration now."""
-        config = self.config
-        return linear_epsilon(
-            self.agent_step,
-            warm_up=config.replay_start_agent_steps,
-            span=config.epsilon_span_agent_steps,
-            start=config.epsilon_start,
-            end=config.epsilon_end,
-        )
+        return epsilon_at(self.agent_step, self.config)
 
     def scaled(self, observations: Observation) -> Array:
         """What the network is given, [B, K]: scaled, the oldest frames black if it shall see fewer than four."""

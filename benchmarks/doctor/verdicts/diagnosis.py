@@ -102,7 +102,7 @@ class Diagnosis:
             return "None is needed: let it train on."
         if self.early:
             return f"Train on, to {frames_to_tell(self.log):,} frames at least, before the score is judged."
-        return "The probes: tiny environments, each aimed at one cause (python -m benchmarks probe)."
+        return "The probes: tiny environments, each isolating one cause (python -m benchmarks probe)."
 
     def as_json(self) -> dict[str, Any]:
         """Everything, for a program; no number in it is NaN or infinite."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.doctor.verdicts.log import EPISODES, METRICS, Log, Series
+from dqn_ref.config import is_number
 
 Values = NDArray[np.float64]
 
@@ -72,7 +73,7 @@ def _while_learning(name: str) -> Callable[[Log], Series]:
 def setting(log: Log, name: str) -> float:
     """A setting as a number; NaN if it is off, or no number."""
     value = log.facts.get(name)
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else np.nan
+    return float(value) if is_number(value) else np.nan
 
 
 def horizon(log: Log) -> float:

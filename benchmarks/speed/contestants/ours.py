@@ -7,10 +7,12 @@ from typing import Any
 import torch
 
 from benchmarks.speed.contestants.span import Settings, Span, run
+from dqn_ref.build import make_population, make_streams
 from dqn_ref.config import DQNConfig
 from dqn_ref.device import prepare_torch
 from dqn_ref.seeds import Member
-from dqn_ref.train import TimeSplit, make_population, make_streams, train
+from dqn_ref.time_split import TimeSplit
+from dqn_ref.train import train
 
 
 def measure(settings: Settings) -> dict[str, Any]:
