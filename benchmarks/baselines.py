@@ -46,7 +46,7 @@ def create(store: Store, matrix: Matrix, reason: str) -> Path:
     score_matrix(matrix.games, cells).matrix()  # refuses an incomplete one
     about = {
         "suite": matrix.suite,
-        "protocol": matrix.protocol.protocol.name,
+        "protocol": matrix.protocol.name,
         "frames": matrix.frames,
         "seeds": matrix.num_seeds,
     }

@@ -35,7 +35,7 @@ class Job:
     log: Path
     overrides: Mapping[str, Any] = field(default_factory=dict, kw_only=True)  # hyperparameters that leave the protocol
     evaluate_iterations: bool = field(default=False, kw_only=True)
-    goes_on: bool = field(default=False, kw_only=True)  # the runs were stopped, at one step, and have checkpoints
+    resumes: bool = field(default=False, kw_only=True)  # the runs were stopped, at one step, and have checkpoints
 
     @property
     def folders(self) -> list[Path]:
@@ -50,7 +50,7 @@ class Job:
 
     def command(self, device: str, threads: int) -> list[str]:
         """What a person would type for this run."""
-        if self.goes_on:  # on the device and with the threads that it had
+        if self.resumes:  # on the device and with the threads that it had
             return [sys.executable, "-m", "dqn_ref", "resume", *map(str, self.folders)]
         return [
             sys.executable, "-m", "dqn_ref", "train", "--protocol", self.protocol.name,

@@ -56,7 +56,7 @@ class SuiteProtocol:
         return self.margins[max(start for start in self.margins if start <= frames)]
 
 
-PROTOCOLS = {
+SUITE_PROTOCOLS = {
     "ci": SuiteProtocol(
         CI,
         default_seeds=2,
@@ -78,9 +78,9 @@ PROTOCOLS = {
 def suite_protocol(name: str) -> SuiteProtocol:
     """The suite's side of the protocol called ``name``. Raises UserError with the known names."""
     protocol_named(name)
-    if name not in PROTOCOLS:
-        raise UserError(f"The suite does not run protocol {name!r}; it runs {', '.join(PROTOCOLS)}.")
-    return PROTOCOLS[name]
+    if name not in SUITE_PROTOCOLS:
+        raise UserError(f"The suite does not run protocol {name!r}; it runs {', '.join(SUITE_PROTOCOLS)}.")
+    return SUITE_PROTOCOLS[name]
 
 
 MEANT_FOR = (

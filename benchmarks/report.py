@@ -45,8 +45,7 @@ def score_report(matrix: Matrix, scores: ScoreMatrix) -> ScoreReport:
         rows.append((game, str(len(raw)), mean, f"{anchors.random:,.1f}", f"{anchors.human:,.1f}", normalised))
     config = matrix.config
     notes = [
-        f"Protocol {matrix.protocol.protocol.label()}, {format_frames(matrix.frames)} frames: "
-        f"{matrix.protocol.caveat}.",
+        f"Protocol {matrix.protocol.label()}, {format_frames(matrix.frames)} frames: {matrix.suite_protocol.caveat}.",
         f"Score: mean raw return of the {NETWORKS[scores.weights]}, {config.evaluation_episodes} episodes of at most "
         f"{config.evaluation_max_frames:,} frames, epsilon {config.evaluation_epsilon}.",
     ]
@@ -95,7 +94,7 @@ def markdown(report: ScoreReport) -> str:
 def what_it_shows(report: ScoreReport, costs: Costs, at_once: int) -> str:
     """What the budget can and cannot show, and what the paper's run would cost here."""
     matrix = report.matrix
-    if matrix.protocol.protocol.name != "ci":
+    if matrix.protocol.name != "ci":
         return _nature_words(report)
     command = "tox -e bench-atari10 --" if matrix.suite == "atari10" else f"python -m benchmarks bench {matrix.suite}"
     paper = Matrix.of(matrix.suite, "nature")

@@ -27,7 +27,7 @@ class Matrix:
     """A suite under a protocol at a budget: every (game, seed) that its aggregate needs."""
 
     suite: str
-    protocol: SuiteProtocol
+    suite_protocol: SuiteProtocol
     frames: int
     num_seeds: int
 
@@ -49,14 +49,19 @@ class Matrix:
         return suite_games(self.suite)
 
     @property
+    def protocol(self) -> Protocol:
+        """What its runs follow."""
+        return self.suite_protocol.protocol
+
+    @property
     def config(self) -> DQNConfig:
         """Configuration of every run in the matrix."""
-        return dataclasses.replace(self.protocol.protocol.config, total_frames=self.frames)
+        return dataclasses.replace(self.protocol.config, total_frames=self.frames)
 
     @property
     def group(self) -> str:
         """Name of the folder that holds the runs."""
-        return group_name(self.protocol.protocol.label(), self.frames)
+        return group_name(self.protocol.label(), self.frames)
 
     @property
     def name(self) -> str:
@@ -77,7 +82,7 @@ class Matrix:
         return cells
 
     def _check(self, record: RunRecord) -> None:
-        check_setting(record, self.protocol.protocol, self.config, self.group)
+        check_setting(record, self.protocol, self.config, self.group)
 
 
 def check_setting(record: RunRecord, protocol: Protocol, config: DQNConfig, group: str) -> None:
@@ -97,7 +102,7 @@ def run_matrix(
 ) -> bool:
     """Make the missing runs of ``matrix``. Returns whether every cell is finished now.
 
-    A finished run is never made again. An unfinished one is gone on with from its checkpoint; if it has none, it is
+    A finished run is never made again. An unfinished one is resumed from its checkpoint; if it has none, it is
     kept aside and started afresh.
     """
     with store.exclusive(store.runs(matrix.group)):
@@ -113,11 +118,11 @@ def run_matrix(
                 games,
                 seeds,
                 matrix.frames,
-                matrix.protocol.protocol,
+                matrix.protocol,
                 store.runs(matrix.group),
                 _log(store, matrix, Member(games[0], seeds[0]).name),
                 evaluate_iterations=evaluate_iterations,
-                goes_on=after is not None,
+                resumes=after is not None,
             )
             for after, stopped in by_checkpoint(missing)
             for games, seeds in populations([cell.member for cell in stopped], at_once if device == "cuda" else 1)
@@ -127,14 +132,14 @@ def run_matrix(
 
 
 def clear_missing(cells: Sequence[Cell], store: Store, say: Callable[[str], None]) -> list[Cell]:
-    """The unfinished of ``cells``; what cannot be gone on with is set aside. Raises UserError: one is being run."""
+    """The unfinished of ``cells``; what cannot be resumed is set aside. Raises UserError: one is being run."""
     missing = [cell for cell in cells if cell.status != "finished"]
     elsewhere = [cell.name for cell in missing if cell.status == "running"]
     if elsewhere:
         raise UserError(f"{', '.join(elsewhere)} are being run by another process. Wait for it, or stop it first.")
     for cell in missing:
-        if cell.goes_on_after:
-            say(f"{cell.name} was {cell.status}; it goes on after {cell.goes_on_after:,} frames.")
+        if cell.resumable_after:
+            say(f"{cell.name} was {cell.status}; it goes on after {cell.resumable_after:,} frames.")
         if aside := store.set_aside(cell):
             say(f"{cell.name} was {cell.status}; kept as {aside.relative_to(store.root)}, started again.")
     return missing
@@ -142,8 +147,8 @@ def clear_missing(cells: Sequence[Cell], store: Store, say: Callable[[str], None
 
 def by_checkpoint(missing: Sequence[Cell]) -> list[tuple[int | None, list[Cell]]]:
     """``missing`` by the frames that they go on after: only runs of one step go on together. The fresh come last."""
-    frames = sorted({cell.goes_on_after for cell in missing}, key=lambda after: -(after or 0))
-    return [(after, [cell for cell in missing if cell.goes_on_after == after]) for after in frames]
+    frames = sorted({cell.resumable_after for cell in missing}, key=lambda after: -(after or 0))
+    return [(after, [cell for cell in missing if cell.resumable_after == after]) for after in frames]
 
 
 def make(jobs: Sequence[Job], at_once: int, threads: int, device: str, say: Callable[[str], None]) -> None:

@@ -62,9 +62,9 @@ class Cell:
         return self.folder.name
 
     @property
-    def goes_on_after(self) -> int | None:
-        """Frames after which a run that was stopped can be gone on with."""
-        return self.record.goes_on_after if self.record and self.status in ("interrupted", "failed") else None
+    def resumable_after(self) -> int | None:
+        """Frames after which a run that was stopped can be resumed."""
+        return self.record.resumable_after if self.record and self.status in ("interrupted", "failed") else None
 
 
 class Store:
@@ -108,13 +108,13 @@ class Store:
         if record.member != member:
             raise UserError(f"{path} holds the run of {record.member}, expected {member}. Move it to its own folder.")
         status = record.status
-        if status != "finished":  # it may have been killed before it could say so, or be gone on with right now
+        if status != "finished":  # it may have been killed before it could say so, or be resumed right now
             status = "running" if record.is_being_written() else status.replace("running", "interrupted")
         return Cell(member, path, status, record)
 
     def set_aside(self, cell: Cell) -> Path | None:
-        """Move what is left of an unfinished run that cannot be gone on with to attempts/: its place is free then."""
-        if not cell.folder.exists() or cell.status in ("finished", "running") or cell.goes_on_after:
+        """Move what is left of an unfinished run that cannot be resumed to attempts/: its place is free then."""
+        if not cell.folder.exists() or cell.status in ("finished", "running") or cell.resumable_after:
             return None
         attempts = cell.folder.parent / "attempts"
         attempts.mkdir(exist_ok=True)

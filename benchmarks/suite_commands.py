@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from benchmarks.arguments import Common, Report, Run, WithDevice
 from benchmarks.console import console, say, say_drawn
 from benchmarks.costs import Costs, costs_from, device_here, measure, runs_at_once
-from benchmarks.protocols import PROTOCOLS
+from benchmarks.protocols import SUITE_PROTOCOLS
 from benchmarks.runner import Matrix, machine_share, run_matrix
 from benchmarks.store import Cell
 from dqn_ref.config import UserError
@@ -26,7 +26,7 @@ def plan(arguments: WithDevice) -> int:
     costs = known_costs(asked, cells, arguments.device)
     say("")
     matrices = dict[str, Matrix]()
-    for name, protocol in PROTOCOLS.items():
+    for name, protocol in SUITE_PROTOCOLS.items():
         seeds = arguments.seeds if name == arguments.protocol else None
         for frames in protocol.planned_frames:
             matrix = Matrix.of(arguments.suite, name, frames, seeds)

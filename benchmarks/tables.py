@@ -24,7 +24,7 @@ def status_table(cells: Sequence[Cell]) -> Table:
 
 
 def _standing(cell: Cell) -> str:
-    after = cell.goes_on_after
+    after = cell.resumable_after
     return cell.status if after is None else f"{cell.status}, goes on after {format_frames(after)}"
 
 
@@ -35,7 +35,7 @@ def cost_table(rows: Sequence[tuple[Matrix, int, int]], costs: Costs) -> Table:
         table.add_column(name, justify="left" if name == "protocol" else "right", no_wrap=True)
     for matrix, missing, at_once in rows:
         table.add_row(
-            matrix.protocol.protocol.label(),
+            matrix.protocol.label(),
             format_frames(matrix.frames),
             str(len(matrix.members)),
             str(missing),

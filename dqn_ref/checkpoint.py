@@ -112,7 +112,7 @@ def _written_out(path: Path) -> None:
 # ---------------------------------------------------------------------- what was played
 
 
-class Played:
+class ActionLog:
     """Actions of a population's streams, until they are taken to be written."""
 
     def __init__(self, num_streams: int, streams_per_member: int) -> None:
@@ -131,12 +131,12 @@ class Played:
         return [rows[:, first : first + width].tobytes() for first in range(0, self._num_streams, width)]
 
 
-def read_played(folder: Path, saved: Checkpoint, streams_per_member: int) -> NDArray[np.uint8]:
+def read_actions(folder: Path, saved: Checkpoint, streams_per_member: int) -> NDArray[np.uint8]:
     """What the run in ``folder`` had played when it was ``saved``, [N, streams_per_member]."""
     return np.fromfile(folder / ACTIONS, np.uint8, saved.lengths[ACTIONS]).reshape(-1, streams_per_member)
 
 
-def play_again(
+def repeat_actions(
     population: Population, streams: AtariStreams, played: NDArray[np.uint8], steps_per_iteration: int
 ) -> Iterator[Tick]:
     """Bring the replay of ``population`` and its ``streams`` to where they were after ``played`` [N, C], all steps yet.

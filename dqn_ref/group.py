@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from dqn_ref.build import make_population, make_streams
-from dqn_ref.checkpoint import Checkpoint, Played, fingerprint, play_again, read_played
+from dqn_ref.checkpoint import ActionLog, Checkpoint, fingerprint, read_actions, repeat_actions
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.in_play import InPlay
 from dqn_ref.launch import settled
@@ -59,24 +59,24 @@ class Group:
         self.population = make_population(config, members, num_actions, device, capture=capture)
         self.recorders = list[MemberRecorder]()
         self._in_play = InPlay(self.population, len(self.streams.num_actions), config.frames_per_agent_step)
-        self._played = Played(len(self.streams.num_actions), config.streams_per_member)
+        self._actions = ActionLog(len(self.streams.num_actions), config.streams_per_member)
         self.position, self.wall_seconds = Position(), 0.0
         if saved := [(run.folder, run.saved) for run in runs if run.saved]:
-            self._go_on(saved, report)
+            self._resume(saved, report)
         self._held_out = self.position.agent_step >= config.replay_start_agent_steps
         self.frames = self._last_frames = self.position.agent_step * config.frames_per_agent_step
         self.last_time = time.perf_counter()  # of the newest row of progress, less what was no training since
         self._last_seconds = dict[str, float]()
 
-    def _go_on(self, runs: Sequence[tuple[Path, Checkpoint]], report: Report) -> None:
+    def _resume(self, runs: Sequence[tuple[Path, Checkpoint]], report: Report) -> None:
         """Be where the members were when their checkpoints were written. Raises UserError: games do not repeat."""
         first, width, step = runs[0][1], self.config.streams_per_member, self.config.frames_per_agent_step
         self.position = Position(first.agent_step, first.updates)
         self.wall_seconds = max(saved.wall_seconds for _, saved in runs)
         until, steps = first.agent_step * step, self.config.iteration_frames // (step * width)
-        played = np.hstack([read_played(folder, saved, width) for folder, saved in runs])
+        played = np.hstack([read_actions(folder, saved, width) for folder, saved in runs])
         last_frames, last_time = None, time.perf_counter()
-        for tick in play_again(self.population, self.streams, played, steps):
+        for tick in repeat_actions(self.population, self.streams, played, steps):
             self._in_play.follow(tick)
             frames, now = tick.agent_step * step, time.perf_counter()
             last_frames = frames if last_frames is None else last_frames
@@ -107,7 +107,7 @@ class Group:
         self.frames = tick.agent_step * self.config.frames_per_agent_step
         for recorder in self.recorders:
             recorder.frames_done = self.frames
-        self._played.add(tick)
+        self._actions.add(tick)
         for episode in self._in_play.follow(tick):
             self.recorders[episode.stream // self.config.streams_per_member].end_episode(episode)
         if not self._held_out and tick.agent_step >= self.config.replay_start_agent_steps:
@@ -136,5 +136,5 @@ class Group:
     def save(self, tick: Tick, wall_seconds: float) -> None:
         """Write each member's checkpoint."""
         with settled(self.device):
-            for recorder, played in zip(self.recorders, self._played.take(), strict=True):
+            for recorder, played in zip(self.recorders, self._actions.take(), strict=True):
                 recorder.save_checkpoint(tick, wall_seconds, played)

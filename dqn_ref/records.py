@@ -176,8 +176,8 @@ class RunRecord:
         return [self.run.get("provenance", {}), *(each["provenance"] for each in self.run.get("resumed", []))]
 
     @property
-    def goes_on_after(self) -> int | None:
-        """Frames after which a stopped run can be gone on with; None if it has no checkpoint that can be read."""
+    def resumable_after(self) -> int | None:
+        """Frames after which a stopped run can be resumed; None if it has no checkpoint that can be read."""
         try:
             with safe_open(self.folder / CHECKPOINT, framework="numpy") as file:
                 notes = json.loads(file.metadata()["notes"])
@@ -285,9 +285,9 @@ class RunRecord:
         path = self.folder / name
         try:
             rows = [{k: parse(k, row.get(k)) for k in columns} for row in read_csv(path, columns, old)]
-            frames = [0, *(row[columns[0]] for row in rows)]
+            frames = [0, *(row[columns[0]] for row in rows), 2**53]
             if not all(earlier <= later for earlier, later in pairwise(frames)):
-                raise ValueError(f"its {columns[0]} do not ascend from 0")
+                raise ValueError(f"its column {columns[0]!r} does not ascend from 0")
             return rows
         except ValueError as error:
             raise UserError(f"{path} is broken ({error}). Move the run's folder away and run it again.") from None

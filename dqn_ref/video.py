@@ -33,7 +33,7 @@ HOLD_SECONDS = 2.0  # for which the last picture stays
 
 
 @dataclass(frozen=True)
-class Played:
+class PlayedEpisode:
     """An episode of an evaluation: T agent steps with A actions to choose from."""
 
     q: NDArray[np.float32]  # [T, A]
@@ -125,7 +125,7 @@ def record_episode(
         prepare_torch(device, _threads(record, device))
         network, training_frames = load_network(folder / WEIGHTS[weights], device, record.config)
         report(f"Playing {record.member.name} ...")
-        played = play_again(inference(network), record, evaluation, episode, device)
+        played = repeat_episode(inference(network), record, evaluation, episode, device)
         recording = Recording(
             path=path,
             member=record.member,
@@ -190,13 +190,13 @@ def _threads(record: RunRecord, device: torch.device) -> int | None:
 # ---------------------------------------------------------------------- what is shown
 
 
-def play_again(
+def repeat_episode(
     values: Callable[[torch.Tensor], torch.Tensor],
     record: RunRecord,
     evaluation: Evaluation,
     episode: int,
     device: torch.device,
-) -> Played:
+) -> PlayedEpisode:
     """Play ``evaluation`` of the run until ``episode`` ends, and return that."""
     q, steps = list[NDArray[np.float32]](), list[tuple[int, bool, int]]()
     ends = list[str]()
@@ -218,10 +218,10 @@ def play_again(
         **game_options(record.config),
     )
     actions, explored, rewards = zip(*steps, strict=True)
-    return Played(np.stack(q), np.array(actions), np.array(explored), np.array(rewards), ends[0])
+    return PlayedEpisode(np.stack(q), np.array(actions), np.array(explored), np.array(rewards), ends[0])
 
 
-def in_colour(played: Played, screen: ColourScreen, seed: int) -> Iterator[Pixels]:
+def in_colour(played: PlayedEpisode, screen: ColourScreen, seed: int) -> Iterator[Pixels]:
     """The T states of ``played`` and the last screen as ``screen`` shows them, [height, 160, 3] each.
 
     Raises:
@@ -237,7 +237,9 @@ def in_colour(played: Played, screen: ColourScreen, seed: int) -> Iterator[Pixel
         yield picture
 
 
-def draw(played: Played, recording: Recording, screen: ColourScreen, *, scale: int, hold: int) -> Iterator[Pixels]:
+def draw(
+    played: PlayedEpisode, recording: Recording, screen: ColourScreen, *, scale: int, hold: int
+) -> Iterator[Pixels]:
     """The pictures of the video: one a state, and the last one ``hold`` times. [height, width, 3] u8 each."""
     from dqn_ref.panel import Episode, Panel
 

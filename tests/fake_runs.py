@@ -85,7 +85,7 @@ def write_run(
     episodes: list[tuple[int, int, str]] | None = None,
     provenance: dict | None = None,
     error: str | None = None,
-    goes_on_after: int | None = None,
+    resumable_after: int | None = None,
 ) -> Path:
     """Write the run of (game, seed) in ``folder``; a finished one is evaluated at ``score``.
 
@@ -105,8 +105,12 @@ def write_run(
         warm = row_frames // per_step <= config.replay_start_agent_steps
         speed = WARM_UP_FRAMES_PER_SECOND if warm else LEARNING_FRAMES_PER_SECOND
         writer.progress(**progress_row(row_frames // per_step, speed, config))
-    if goes_on_after is not None:
-        notes = {"version": CHECKPOINT_VERSION, "agent_step": goes_on_after // per_step, "lengths": {"episodes.csv": 1}}
+    if resumable_after is not None:
+        notes = {
+            "version": CHECKPOINT_VERSION,
+            "agent_step": resumable_after // per_step,
+            "lengths": {"episodes.csv": 1},
+        }
         save_file({}, folder / "checkpoint.safetensors", metadata={"notes": json.dumps(notes)})
     if status == "finished":
         if score is not None:

@@ -268,7 +268,7 @@ def test_plot_of_nothing_is_refused_and_makes_no_folder(call, results):
 
 def test_status_says_where_a_stopped_run_goes_on(call, results):
     folder = Store(results).runs(MATRIX.group)
-    write_run(folder / "phoenix-s0", "phoenix", 0, status="interrupted", goes_on_after=12_000)
+    write_run(folder / "phoenix-s0", "phoenix", 0, status="interrupted", resumable_after=12_000)
     write_run(folder / "phoenix-s1", "phoenix", 1, status="interrupted")
     _, out, _ = call("status", *ASKED)
     [line] = [line for line in out.splitlines() if line.split()[:1] == ["phoenix"]]

@@ -17,7 +17,16 @@ from synthetic_logs import healthy, with_settings
 import benchmarks.__main__ as cli
 import benchmarks.page.charts as charts
 import benchmarks.page.content as content
-from benchmarks.doctor.confusion import RIGHT, Looked, confusion_matrix, first_right, look, named_right, rates, tables
+from benchmarks.doctor.confusion import (
+    RIGHT,
+    DiagnosedRun,
+    confusion_matrix,
+    first_right,
+    look,
+    named_right,
+    rates,
+    tables,
+)
 from benchmarks.doctor.confusion.counts import Rate, answers, lint_finds
 from benchmarks.doctor.confusion.drawing import draw_confusion
 from benchmarks.doctor.confusion.runs import KEPT_SETTINGS, NOTHING, TUNED_GROUP, TUNED_ON, confident
@@ -48,7 +57,7 @@ def store(tmp_path):
 
 
 def run(variant, seed, *causes, lint=(), hints=(), group="early-v1-200k", game="breakout"):
-    return Looked(group, variant, game, seed, lint, hints, causes, ("a processor", "0123456789"))
+    return DiagnosedRun(group, variant, game, seed, lint, hints, causes, ("a processor", "0123456789"))
 
 
 # Ten that count and, at the end, three that do not.

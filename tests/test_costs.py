@@ -12,7 +12,7 @@ from fake_runs import progress_row, write_run
 
 from benchmarks import costs as costs_module
 from benchmarks.costs import EVALUATION_EPISODE_STEPS, PROCESS_BYTES, Costs, costs_from, format_seconds, runs_at_once
-from benchmarks.protocols import PROTOCOLS
+from benchmarks.protocols import SUITE_PROTOCOLS
 from dqn_ref.config import TRANSITION_BYTES, DQNConfig
 from dqn_ref.protocols import CI, NATURE
 from dqn_ref.records import PROGRESS_COLUMNS, RunRecord
@@ -72,10 +72,10 @@ def test_costs_are_means_over_runs(tmp_path):
     assert costs.evaluation_step == pytest.approx(0.020)
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("name", SUITE_PROTOCOLS)
 def test_the_smallest_budget_of_each_protocol_has_progress_of_both_phases(name, tmp_path):
     """Otherwise the costs of a suite could not be told from its own runs."""
-    config = PROTOCOLS[name].protocol.config
+    config = SUITE_PROTOCOLS[name].protocol.config
     smallest = replace(config, total_frames=config.iteration_frames)
     steps = range(config.progress_frames // 4, smallest.total_agent_steps + 1, config.progress_frames // 4)
     costs = costs_from([recorded(tmp_path / "run", [(step, 100) for step in steps], config=smallest)], at_once=1)

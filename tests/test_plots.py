@@ -50,7 +50,7 @@ def made(folder, without=(), score=lambda game, seed: 1_000.0 * (seed + 1) + len
         run = store.runs(matrix.group) / f"{member.game}-s{member.seed}"
         if run.name not in without:
             write_run(run, member.game, member.seed, score=score(member.game, member.seed), frames=matrix.frames,
-                      protocol=matrix.protocol.protocol, **rest)  # fmt: skip
+                      protocol=matrix.protocol, **rest)  # fmt: skip
     cells = matrix.cells(store)
     return score_matrix(matrix.games, cells), [cell.record for cell in cells if cell.record]
 

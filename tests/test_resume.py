@@ -1,4 +1,4 @@
-"""A run that was stopped and gone on with is, bit for bit, the run that was never stopped."""
+"""A run that was stopped and resumed is, bit for bit, the run that was never stopped."""
 
 import dataclasses
 import fcntl
@@ -161,7 +161,7 @@ def test_what_was_written_after_the_checkpoint_is_written_anew(tmp_path, monkeyp
         with pytest.raises(OSError, match="no space"):
             run_population([BREAKOUT], [tmp_path / "run"], CI, tiny(), device_name="cpu", **evaluated)
     assert len(RunRecord.read(tmp_path / "run").evaluations) == 3
-    assert RunRecord.read(tmp_path / "run").goes_on_after == 960
+    assert RunRecord.read(tmp_path / "run").resumable_after == 960
     (tmp_path / "run" / records.WEIGHTS["best"]).write_bytes(b"of another time")
     path = tmp_path / "run" / "run.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"pid": dead_pid()}))
@@ -285,8 +285,8 @@ def test_a_run_that_another_process_goes_on_with_is_refused(tmp_path):
     assert not RunRecord.read(tmp_path / "run").is_being_written()
 
 
-@pytest.mark.parametrize("goes_on", [False, True])
-def test_a_run_is_claimed_while_it_is_made(tmp_path, goes_on):
+@pytest.mark.parametrize("resumes", [False, True])
+def test_a_run_is_claimed_while_it_is_made(tmp_path, resumes):
     """A second claim is refused, whoever asks; a file's lock does not ask which process it is."""
     asked = []
 
@@ -295,7 +295,7 @@ def test_a_run_is_claimed_while_it_is_made(tmp_path, goes_on):
         with pytest.raises(UserError, match="Another process writes"), records.claimed([tmp_path / "run"]):
             pass
 
-    if goes_on:
+    if resumes:
         stopped([BREAKOUT], [tmp_path / "run"], tiny(), 130)
         resume_population([tmp_path / "run"], device_name="cpu", report=ask)
     else:
@@ -358,10 +358,10 @@ def test_a_broken_checkpoint_is_a_users_matter(tmp_path, content):
 
 def test_a_checkpoint_of_another_version_is_named_and_no_suite_goes_on_from_it(tmp_path, monkeypatch):
     stopped([BREAKOUT], [tmp_path / "run"], tiny(), 130)
-    assert RunRecord.read(tmp_path / "run").goes_on_after == 480
+    assert RunRecord.read(tmp_path / "run").resumable_after == 480
     monkeypatch.setattr(checkpoint, "CHECKPOINT_VERSION", 2)
     monkeypatch.setattr(records, "CHECKPOINT_VERSION", 2)
-    assert RunRecord.read(tmp_path / "run").goes_on_after is None
+    assert RunRecord.read(tmp_path / "run").resumable_after is None
     with pytest.raises(UserError, match="has version 1, this reads 2"):
         resume_population([tmp_path / "run"], device_name="cpu")
 
@@ -374,7 +374,7 @@ def test_a_file_that_has_become_shorter_is_noticed(tmp_path, name):
     with pytest.raises(UserError, match=f"{name} has 0 bytes"):
         resume_population([tmp_path / "run"], device_name="cpu")
     assert contents(tmp_path / "run") == before
-    assert RunRecord.read(tmp_path / "run").goes_on_after is None
+    assert RunRecord.read(tmp_path / "run").resumable_after is None
 
 
 def test_actions_that_the_game_does_not_have_are_refused(tmp_path):

@@ -42,7 +42,7 @@ def small_machine(monkeypatch):
 def test_a_matrix_takes_the_protocols_defaults():
     matrix = Matrix.of("atari3", "ci")
     assert matrix.frames == CI.config.total_frames
-    assert matrix.num_seeds == matrix.protocol.default_seeds
+    assert matrix.num_seeds == matrix.suite_protocol.default_seeds
     assert matrix.config == CI.config
     assert len(matrix.members) == 3 * matrix.num_seeds
 
@@ -139,7 +139,7 @@ def test_the_command_is_one_that_a_person_could_type(tmp_path):
         sys.executable, "-m", "dqn_ref", "train", "--protocol", "ci", "--game", "qbert", "--seed", "3",
         "--frames", "24000", "--device", "cpu", "--threads", "2", "--out", str(tmp_path / "qbert-s3"),
     ]  # fmt: skip
-    again = replace(job, goes_on=True)
+    again = replace(job, resumes=True)
     assert again.command("cpu", 2) == [sys.executable, "-m", "dqn_ref", "resume", str(tmp_path / "qbert-s3")]
     assert "--evaluate-iterations" in replace(job, evaluate_iterations=True).command("cpu", 2)
     several = Job(("qbert", "pong"), (0, 1), 24_000, CI, tmp_path, tmp_path / "log")
@@ -372,27 +372,27 @@ def test_what_has_a_checkpoint_goes_on_first_and_in_its_place(store, matrix, pre
     runs, jobs, plain = store.runs(matrix.group), [], Job.command
 
     def command(job, device, threads):
-        jobs.append((job.name, job.goes_on))
-        if job.goes_on:
+        jobs.append((job.name, job.resumes))
+        if job.resumes:
             shutil.rmtree(job.folders[0])  # where the stand-in puts its own
         return plain(job, device, threads)
 
     monkeypatch.setattr(Job, "command", command)
-    write_run(runs / "phoenix-s0", "phoenix", 0, status="interrupted", goes_on_after=8_000)
+    write_run(runs / "phoenix-s0", "phoenix", 0, status="interrupted", resumable_after=8_000)
     write_run(runs / "phoenix-s1", "phoenix", 1, status="failed")
     said = []
     assert run_matrix(matrix, store, "cpu", said.append)
     assert said[0] == "phoenix-s0 was interrupted; it goes on after 8,000 frames."
     assert said[1].startswith("phoenix-s1 was failed; kept as runs/")
     assert jobs[0] == ("phoenix-s0", True)
-    assert not any(goes_on for _, goes_on in jobs[1:])
+    assert not any(resumes for _, resumes in jobs[1:])
 
 
 def test_only_runs_that_were_stopped_at_one_step_go_on_together(store):
     matrix = Matrix.of("atari3", "ci", seeds=2)
     runs = store.runs(matrix.group)
     for game, seed, after in [("phoenix", 0, 8_000), ("phoenix", 1, 12_000), ("battle_zone", 1, 8_000)]:
-        write_run(runs / f"{game}-s{seed}", game, seed, status="interrupted", goes_on_after=after)
+        write_run(runs / f"{game}-s{seed}", game, seed, status="interrupted", resumable_after=after)
     found = [(after, [cell.name for cell in cells]) for after, cells in by_checkpoint(matrix.cells(store))]
     assert found == [
         (12_000, ["phoenix-s1"]),

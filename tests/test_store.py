@@ -218,21 +218,21 @@ def test_what_finished_or_runs_stays(store, runs, status):
 @pytest.mark.parametrize("status", ["interrupted", "failed", "killed"])
 def test_what_can_be_gone_on_with_stays(store, runs, status):
     folder = write_run(
-        runs / "qbert-s1", "qbert", 1, status="running" if status == "killed" else status, goes_on_after=8_000
+        runs / "qbert-s1", "qbert", 1, status="running" if status == "killed" else status, resumable_after=8_000
     )
     if status == "killed":
         edit_json(folder / "run.json", pid=dead_pid())
     cell = store.cell(runs, QBERT)
-    assert cell.goes_on_after == 8_000
+    assert cell.resumable_after == 8_000
     assert store.set_aside(cell) is None
     (folder / "checkpoint.safetensors").unlink()
-    assert store.cell(runs, QBERT).goes_on_after is None
+    assert store.cell(runs, QBERT).resumable_after is None
     assert store.set_aside(store.cell(runs, QBERT)) is not None
 
 
 def test_what_is_being_written_cannot_be_gone_on_with(store, runs):
-    write_run(runs / "qbert-s1", "qbert", 1, status="running", goes_on_after=8_000)
-    assert store.cell(runs, QBERT).goes_on_after is None
+    write_run(runs / "qbert-s1", "qbert", 1, status="running", resumable_after=8_000)
+    assert store.cell(runs, QBERT).resumable_after is None
 
 
 def test_nothing_is_set_aside_where_nothing_is(store, runs):

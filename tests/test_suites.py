@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 from ale_py import roms
 
-from benchmarks.protocols import PROTOCOLS, protocols_table, suite_protocol
+from benchmarks.protocols import SUITE_PROTOCOLS, protocols_table, suite_protocol
 from benchmarks.reference import human_and_random
 from benchmarks.suites import SUITES, game_named, suite_games
 from dqn_ref import protocols
@@ -42,7 +42,7 @@ def test_an_unknown_suite_is_refused_with_the_names_that_are_known():
 def test_the_suite_runs_the_agents_own_protocols_and_not_copies():
     assert suite_protocol("ci").protocol is CI
     assert suite_protocol("nature").protocol is NATURE
-    assert {name: each.protocol.name for name, each in PROTOCOLS.items()} == {"ci": "ci", "nature": "nature"}
+    assert {name: each.protocol.name for name, each in SUITE_PROTOCOLS.items()} == {"ci": "ci", "nature": "nature"}
 
 
 def test_an_unknown_protocol_is_refused_with_the_names_that_are_known():
@@ -62,7 +62,7 @@ def test_the_scaled_down_protocol_says_that_it_is_not_the_papers():
     assert "not" not in suite_protocol("nature").caveat.split()
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("name", SUITE_PROTOCOLS)
 def test_every_planned_budget_is_one_that_the_protocol_can_run(name):
     known = suite_protocol(name)
     for frames in known.planned_frames:

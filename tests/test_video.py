@@ -29,7 +29,7 @@ from dqn_ref.protocols import CI
 from dqn_ref.records import RunRecord
 from dqn_ref.run import run_population
 from dqn_ref.seeds import Member
-from dqn_ref.video import Evaluation, Played, Recording, draw, in_colour, play_again, record_episode
+from dqn_ref.video import Evaluation, PlayedEpisode, Recording, draw, in_colour, record_episode, repeat_episode
 
 CPU = torch.device("cpu")
 MEMBER = Member("riverraid", 1)  # scores early, and has 18 actions
@@ -73,7 +73,9 @@ def test_every_episode_is_the_one_in_evaluation_json(finished):
     record = RunRecord.read(finished)
     network, _ = load_network(finished / "weights.safetensors", CPU)
     for known in recorded(finished)["episodes"]:
-        played = play_again(inference(network), record, Evaluation(0.25, MAX_FRAMES, EPISODES), known["episode"], CPU)
+        played = repeat_episode(
+            inference(network), record, Evaluation(0.25, MAX_FRAMES, EPISODES), known["episode"], CPU
+        )
         assert played.q.shape == (len(played.actions), 18)
         found = (int(played.rewards.sum()), 4 * len(played.actions), played.end)
         assert found == (known["raw_return"], known["frames"], known["end"])
@@ -94,7 +96,7 @@ def test_the_network_is_asked_what_the_evaluation_asked_it_until_the_episode_end
 
     record, options = breakout(max_noops=0), Evaluation(0.5, 4_000, 6)
     evaluated = evaluate(keeping(asked[0]), record.member, **dataclasses.asdict(options), device=CPU, max_noops=0)
-    played = play_again(keeping(asked[1]), record, options, 3, CPU)
+    played = repeat_episode(keeping(asked[1]), record, options, 3, CPU)
     assert (int(played.rewards.sum()), 4 * len(played.actions)) == (evaluated[3].raw_return, evaluated[3].frames)
     assert played.end == "game_over"
     chance = record.member.numpy_stream("evaluation-explore", 3)
@@ -187,7 +189,7 @@ def test_pictures_are_those_of_the_bare_emulator(game):
 def test_sticky_actions_and_fire_on_reset_are_the_evaluations_own():
     record = breakout(sticky_action_probability=0.25, fire_on_reset=True, frames_per_agent_step=3, total_frames=960,
                       iteration_frames=480)  # fmt: skip
-    played = play_again(always_fire, record, Evaluation(0.5, 3_000, 2), 1, CPU)
+    played = repeat_episode(always_fire, record, Evaluation(0.5, 3_000, 2), 1, CPU)
     seed = record.member.stream_seed("evaluation-emulator", 1)
     options = game_options(record.config)
     assert len(list(in_colour(played, ColourScreen("breakout", **options), seed))) == len(played.actions) + 1
@@ -198,7 +200,7 @@ def test_sticky_actions_and_fire_on_reset_are_the_evaluations_own():
 
 def test_an_emulator_that_is_out_of_step_is_an_error():
     record = breakout()
-    played = play_again(always_fire, record, Evaluation(0.5, 4_000, 1), 0, CPU)
+    played = repeat_episode(always_fire, record, Evaluation(0.5, 4_000, 1), 0, CPU)
     seed = record.member.stream_seed("evaluation-emulator", 0)
 
     def replay(seed=seed, **changes):
@@ -255,7 +257,7 @@ def test_game_and_panel_stand_side_by_side_and_tell_of_the_same_step(monkeypatch
 
     monkeypatch.setattr("dqn_ref.panel.Panel", Numbered)
     q, rewards = np.zeros((2, 4), np.float32), np.array([0, 0])
-    played = Played(q, np.array([1, 0]), np.array([True, False]), rewards, "truncated")
+    played = PlayedEpisode(q, np.array([1, 0]), np.array([True, False]), rewards, "truncated")
     result = EvaluationEpisode(6, 40, 8, "truncated")
     recording = Recording(Path("a.mp4"), Member("breakout", 3), "best", 2_000_000, 0.5, 30, result, result)
     pictures = list(draw(played, recording, ColourScreen("breakout"), scale=3, hold=5))

@@ -63,7 +63,9 @@ def plan_jobs(matrix: FailureMatrix, missing: Sequence[Place], store: Store, siz
     """``missing`` as jobs of at most ``size`` runs of one variant each; of one run each, the order is kept."""
     parts: list[tuple[Variant, bool, tuple[str, ...], tuple[int, ...]]]
     if size == 1:
-        parts = [(p.variant, bool(p.cell.goes_on_after), (p.cell.member.game,), (p.cell.member.seed,)) for p in missing]
+        parts = [
+            (p.variant, bool(p.cell.resumable_after), (p.cell.member.game,), (p.cell.member.seed,)) for p in missing
+        ]
     else:
         parts = [
             (variant, after is not None, games, seeds)
@@ -72,10 +74,10 @@ def plan_jobs(matrix: FailureMatrix, missing: Sequence[Place], store: Store, siz
             for games, seeds in populations([cell.member for cell in cells], size)
         ]
     jobs = list[VariantJob]()
-    for variant, goes_on, games, seeds in parts:
+    for variant, resumes, games, seeds in parts:
         folder = store.failures(matrix.group) / variant.name
         log = folder / "logs" / f"{games[0]}-s{seeds[0]}.log"
         changed: dict[str, Any] = variant.values(matrix.config())
         place = (games, seeds, matrix.frames, matrix.protocol, folder, log)
-        jobs.append(VariantJob(*place, variant.name, overrides=changed, goes_on=goes_on))
+        jobs.append(VariantJob(*place, variant.name, overrides=changed, resumes=resumes))
     return jobs

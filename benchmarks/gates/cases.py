@@ -51,7 +51,7 @@ class Case:
         if not store.baseline(matrix.name).exists():
             return None
         scores = baselines.read(store, matrix.name).scores.matrix()
-        return cls(matrix.name, matrix.frames, matrix.games, scores, matrix.protocol.margin(matrix.frames))
+        return cls(matrix.name, matrix.frames, matrix.games, scores, matrix.suite_protocol.margin(matrix.frames))
 
     @property
     def where(self) -> dict[str, Any]:

@@ -89,12 +89,12 @@ def _answer(arguments: GateScores) -> GateResult:
         "candidate": candidate.name,
         "baseline": reference.name,
         "suite": None if arguments.games else matrix.suite,
-        "protocol": matrix.protocol.protocol.label(),
+        "protocol": matrix.protocol.label(),
         "frames": matrix.frames,
         "measured": {"candidate": candidate.measured.words(), "baseline": reference.measured.words()},
         "source": {"candidate": sides[0][1], "baseline": sides[1][1]},
     }
-    margin = matrix.protocol.margin(matrix.frames)
+    margin = matrix.suite_protocol.margin(matrix.frames)
     return score_gate(scores[0], scores[1], games, margin, compared=compared, notes=notes)
 
 
@@ -142,7 +142,7 @@ def _check(record: RunRecord, matrix: Matrix) -> None:
     changed = ", ".join(f"{name} = {value}" for name, value in record.overrides.items())
     label = record.protocol + (f" with {changed}" if changed else "")
     got = f"{label} at {format_frames(record.config.total_frames)} frames"
-    asked = f"{matrix.protocol.protocol.label()} at {format_frames(matrix.frames)} frames"
+    asked = f"{matrix.protocol.label()} at {format_frames(matrix.frames)} frames"
     if got != asked:
         raise UserError(
             f"{record.folder} was run under {got}; the gate is asked about {asked}. Give the --protocol and --frames "

@@ -45,7 +45,7 @@ class Asked:
         _, stored = baselines.find(store, baseline)
         for what, given, own in (
             ("suite", suite, stored.suite),
-            ("protocol", protocol, stored.protocol.protocol.name),
+            ("protocol", protocol, stored.protocol.name),
             ("frames", frames and format_frames(frames), format_frames(stored.frames)),
         ):
             if given is not None and given != own:
@@ -68,6 +68,6 @@ class Asked:
     def options(self) -> list[str]:
         """What to type after a command of ``python -m benchmarks`` for this matrix of runs."""
         matrix = self.matrix
-        words = [matrix.suite, "--protocol", matrix.protocol.protocol.name, "--frames", format_frames(matrix.frames)]
+        words = [matrix.suite, "--protocol", matrix.protocol.name, "--frames", format_frames(matrix.frames)]
         words += ["--seeds", str(matrix.num_seeds)]
         return [*words, *([] if str(self.store.root) == "results" else ["--results", str(self.store.root)])]

@@ -122,7 +122,7 @@ class Content:
     def _elsewhere(self, name: str, gate: GateResult) -> list[str]:
         """What a gate judged, where that is not what the page shows."""
         matrix = self.asked.matrix
-        shown = {"suite": matrix.suite, "protocol": matrix.protocol.protocol.label(), "frames": str(matrix.frames)}
+        shown = {"suite": matrix.suite, "protocol": matrix.protocol.label(), "frames": str(matrix.frames)}
         return [
             f"The {gate.gate} gate of {name} judged {what} {gate.compared[what]}, not {own}, which is shown here."
             for what, own in shown.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.doctor.confusion import Looked, finished, tables
+from benchmarks.doctor.confusion import DiagnosedRun, finished, tables
 from benchmarks.failures.findings import find, groups
 from benchmarks.failures.table import HEADER, table_rows
 from benchmarks.page.foreign import clean
@@ -42,7 +42,7 @@ def doctor(store: Store) -> Doctor | None:
         return Doctor((), (("Not shown", clean(str(error))),))
 
 
-def _doctor(store: Store, looked: Sequence[Looked]) -> Doctor:
+def _doctor(store: Store, looked: Sequence[DiagnosedRun]) -> Doctor:
     header, rows = tables.matrix_rows(looked)
     found = [Table("Fault put in, by the cause that its log names first (runs)", header, rows)] if rows else []
     found.append(Table("By fault", tables.HEADER, tables.fault_rows(looked)))

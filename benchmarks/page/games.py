@@ -96,7 +96,7 @@ class Rival:
 
 def comparable(matrix: Matrix) -> bool:
     """Whether the runs are of the paper's protocol, so that published scores may stand beside them."""
-    return matrix.protocol.protocol.name == NATURE.name
+    return matrix.protocol.name == NATURE.name
 
 
 def game_row(matrix: Matrix, game: str, cells: Sequence[Cell], page: Path) -> Game:

@@ -14,7 +14,7 @@ SUMMARY_MARK = "<!-- dqn-ref report -->"  # how the store knows an earlier summa
 
 def summary(content: Content) -> str:
     """Headline, gates, aggregates, and the games folded away."""
-    matrix, protocol = content.asked.matrix, content.asked.matrix.protocol.protocol
+    matrix, protocol = content.asked.matrix, content.asked.matrix.protocol
     lines = [SUMMARY_MARK, f"## {matrix.suite}, {protocol.label()}, {format_frames(matrix.frames)} frames", ""]
     lines += [_headline(content), ""]
     lines += [f"- {note}" for note in _notes(content)]
@@ -50,7 +50,7 @@ def _headline(content: Content) -> str:
 
 
 def _notes(content: Content) -> list[str]:
-    caveat = content.asked.matrix.protocol.caveat
+    caveat = content.asked.matrix.suite_protocol.caveat
     named = [f"missing: {cell}" for cell in content.missing]
     few = [content.coverage] if content.coverage else []
     return [caveat[0].upper() + caveat[1:] + ".", *few, *map(escaped, content.warnings), *named]

@@ -101,8 +101,8 @@ def _measured(matrix: Matrix, scores: ScoreMatrix) -> str:
 
 def _caption(matrix: Matrix, records: Sequence[RunRecord]) -> str:
     """Protocol, budget, seeds, source revisions."""
-    label = matrix.protocol.protocol.label()
-    caveat = " (not the paper's protocol)" if matrix.protocol.protocol.name == "ci" else ""
+    label = matrix.protocol.label()
+    caveat = " (not the paper's protocol)" if matrix.protocol.name == "ci" else ""
     return (
         f"{matrix.suite}, {label}{caveat}, {format_frames(matrix.frames)} frames, {count(matrix.num_seeds, 'seed')}, "
         f"{revisions(records)}."

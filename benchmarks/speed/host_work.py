@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.speed.workloads import Work
 from dqn_ref.atari import AtariStreams
 from dqn_ref.build import make_population, make_streams
-from dqn_ref.checkpoint import Played
+from dqn_ref.checkpoint import ActionLog
 from dqn_ref.config import DQNConfig
 from dqn_ref.in_play import InPlay
 from dqn_ref.population import Population
@@ -56,7 +56,7 @@ def host_work(config: DQNConfig, members: Sequence[Member], device: torch.device
     population = make_population(config, members, streams.num_actions.tolist(), device)
     ticks = train(config, population, streams, TimeSplit())
     in_play = InPlay(population, len(members), config.frames_per_agent_step)
-    played = Played(len(members), config.streams_per_member)
+    played = ActionLog(len(members), config.streams_per_member)
     period = config.update_period_agent_steps
 
     def steps(count: int) -> None:

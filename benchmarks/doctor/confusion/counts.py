@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from benchmarks.doctor.confusion.runs import NOTHING, RIGHT, Looked
+from benchmarks.doctor.confusion.runs import NOTHING, RIGHT, DiagnosedRun
 from benchmarks.doctor.verdicts.causes import BY_ID
 from benchmarks.failures.variants import VARIANTS
 from benchmarks.shares import exact_interval
@@ -20,7 +20,7 @@ class Rate:
     runs: int
 
     @classmethod
-    def of(cls, runs: Collection[Looked], holds: Callable[[Looked], bool]) -> Rate:
+    def of(cls, runs: Collection[DiagnosedRun], holds: Callable[[DiagnosedRun], bool]) -> Rate:
         """Of how many of ``runs`` something ``holds``."""
         return cls(sum(map(holds, runs)), len(runs))
 
@@ -38,7 +38,7 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Matrix:
+class ConfusionMatrix:
     """Faults down, the first-named cause across, counts of runs."""
 
     rows: tuple[str, ...]  # variants, in the order of VARIANTS
@@ -61,7 +61,7 @@ class Rates:
     unknown_symptom: Rate  # only symptoms
 
 
-def held_out(looked: Sequence[Looked]) -> list[Looked]:
+def held_out(looked: Sequence[DiagnosedRun]) -> list[DiagnosedRun]:
     """Those that the bars of the verdicts were not set on, of games that give rewards to learn from."""
     return [each for each in looked if not each.tuned and not each.sparse]
 
@@ -71,26 +71,26 @@ def answers(variant: str) -> tuple[str, ...]:
     return RIGHT[variant].log if variant in RIGHT else (NOTHING,)
 
 
-def first_right(each: Looked) -> bool:
+def first_right(each: DiagnosedRun) -> bool:
     """Whether the first-named cause is right; without a fault, whether there is none."""
     return each.first in answers(each.variant)
 
 
-def named_right(each: Looked) -> bool:
+def named_right(each: DiagnosedRun) -> bool:
     """Whether a right cause is among those named; without a fault, whether none is named."""
     return bool({*(each.causes or (NOTHING,))} & set(answers(each.variant)))
 
 
-def confusion_matrix(looked: Sequence[Looked]) -> Matrix:
+def confusion_matrix(looked: Sequence[DiagnosedRun]) -> ConfusionMatrix:
     """Of the held-out runs in ``looked``."""
     runs = held_out(looked)
     counts = Counter((each.variant, each.first) for each in runs)
     rows = tuple(name for name in VARIANTS if any(each.variant == name for each in runs))
     columns = tuple(name for name in (*BY_ID, NOTHING) if name == NOTHING or any(each.first == name for each in runs))
-    return Matrix(rows, columns, tuple(tuple(counts[row, column] for column in columns) for row in rows))
+    return ConfusionMatrix(rows, columns, tuple(tuple(counts[row, column] for column in columns) for row in rows))
 
 
-def rates(looked: Sequence[Looked]) -> Rates:
+def rates(looked: Sequence[DiagnosedRun]) -> Rates:
     """Of the held-out runs in ``looked``."""
     runs = held_out(looked)
     healthy = [each for each in runs if each.healthy]
@@ -109,7 +109,7 @@ def rates(looked: Sequence[Looked]) -> Rates:
     )
 
 
-def lint_finds(looked: Sequence[Looked]) -> dict[str, tuple[str, ...]]:
+def lint_finds(looked: Sequence[DiagnosedRun]) -> dict[str, tuple[str, ...]]:
     """Which faults lint names by a right rule: ``warned`` of, ``hinted`` at only, or ``missed``.
 
     Of all runs: its rules look at no log, and were set on none. The faults of several groups are so only if in all.

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from benchmarks.doctor.confusion.counts import Matrix, answers, confusion_matrix, held_out
-from benchmarks.doctor.confusion.runs import Looked
+from benchmarks.doctor.confusion.counts import ConfusionMatrix, answers, confusion_matrix, held_out
+from benchmarks.doctor.confusion.runs import DiagnosedRun
 from benchmarks.plots.style import FAINT, SMALL, TEXT, one_panel, save_figure, styled
 from benchmarks.plots.words import finish, width_of
 from benchmarks.words import count
@@ -20,7 +20,7 @@ ROW = 0.24  # inches of a fault
 DARK = 0.6  # share of a row above which its number is white
 
 
-def draw_confusion(looked: Sequence[Looked], folder: Path) -> list[Path]:
+def draw_confusion(looked: Sequence[DiagnosedRun], folder: Path) -> list[Path]:
     """Draw the matrix of the held-out runs into ``folder``; nothing if there is none."""
     if not held_out(looked):
         return []
@@ -28,7 +28,7 @@ def draw_confusion(looked: Sequence[Looked], folder: Path) -> list[Path]:
 
 
 @styled
-def confusion_figure(looked: Sequence[Looked]) -> Figure:
+def confusion_figure(looked: Sequence[DiagnosedRun]) -> Figure:
     """Faults down, the cause that a log names first across."""
     runs, matrix = held_out(looked), confusion_matrix(looked)
     names = max(width_of(column, TEXT) for column in matrix.columns) / 72
@@ -58,7 +58,7 @@ def confusion_figure(looked: Sequence[Looked]) -> Figure:
     return finish(figure, "Fault put in by fault diagnosed", caption, [(right, "a right answer")])
 
 
-def _write(axis: Axes, matrix: Matrix, totals: Sequence[int]) -> None:
+def _write(axis: Axes, matrix: ConfusionMatrix, totals: Sequence[int]) -> None:
     for row, (name, counts) in enumerate(zip(matrix.rows, matrix.counts, strict=True)):
         for column, (cause, number) in enumerate(zip(matrix.columns, counts, strict=True)):
             if number:

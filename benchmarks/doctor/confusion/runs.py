@@ -43,50 +43,50 @@ SPARSE_GAMES = frozenset({
 
 
 @dataclass(frozen=True)
-class Names:
+class RightNames:
     """What would be a right answer to a fault: any of these."""
 
     lint: tuple[str, ...]  # rules
     log: tuple[str, ...]  # causes; none where no cause that verdicts know stands for the fault
 
 
-RIGHT: Mapping[str, Names] = MappingProxyType({
+RIGHT: Mapping[str, RightNames] = MappingProxyType({
     # Its log holds a reward in every transition; no cause looks for that, which a game may have too.
-    "constant-reward": Names(("rewards-constant",), ()),
-    "flat-mlp": Names(("network",), ()),
-    "half-width": Names(("network",), ()),
-    "single-frame": Names(("frames-seen",), ()),
-    "no-target-network": Names(("target-not-behind",), ("no-target-lag",)),
-    "no-replay": Names(("replay-tiny", "warm-up-above-replay"), ("correlated-batches",)),
-    "tiny-replay": Names(("replay-tiny", "warm-up-above-replay"), ("correlated-batches",)),
-    "fast-epsilon": Names(("exploration-ends-early",), ("exploration-too-short",)),
-    "slow-epsilon": Names(("exploration-outlasts-run",), ("exploration-too-long",)),
-    "no-exploration": Names(("exploration-none",), ("no-exploration",)),
-    "gamma-0.9": Names(("horizon-short",), ("horizon-too-short",)),
-    "gamma-0.5": Names(("horizon-short",), ("horizon-too-short",)),
-    "gamma-0.999": Names(("horizon-long",), ()),
-    "lr-x10": Names(("learning-rate",), ("learning-rate-too-high",)),
-    "lr-div10": Names(("learning-rate",), ("learning-rate-too-low",)),
-    "mse-unclipped": Names(("errors-not-clipped",), ("unclipped-errors",)),
-    "rmsprop-eps-outside": Names(("floor-outside-root",), ("learning-rate-too-high",)),
-    "no-reward-clip": Names(("rewards-not-clipped",), ("reward-scale",)),
-    "life-loss-not-terminal": Names(("life-loss",), ("terminals-odd",)),
-    "article-bare": Names(
+    "constant-reward": RightNames(("rewards-constant",), ()),
+    "flat-mlp": RightNames(("network",), ()),
+    "half-width": RightNames(("network",), ()),
+    "single-frame": RightNames(("frames-seen",), ()),
+    "no-target-network": RightNames(("target-not-behind",), ("no-target-lag",)),
+    "no-replay": RightNames(("replay-tiny", "warm-up-above-replay"), ("correlated-batches",)),
+    "tiny-replay": RightNames(("replay-tiny", "warm-up-above-replay"), ("correlated-batches",)),
+    "fast-epsilon": RightNames(("exploration-ends-early",), ("exploration-too-short",)),
+    "slow-epsilon": RightNames(("exploration-outlasts-run",), ("exploration-too-long",)),
+    "no-exploration": RightNames(("exploration-none",), ("no-exploration",)),
+    "gamma-0.9": RightNames(("horizon-short",), ("horizon-too-short",)),
+    "gamma-0.5": RightNames(("horizon-short",), ("horizon-too-short",)),
+    "gamma-0.999": RightNames(("horizon-long",), ()),
+    "lr-x10": RightNames(("learning-rate",), ("learning-rate-too-high",)),
+    "lr-div10": RightNames(("learning-rate",), ("learning-rate-too-low",)),
+    "mse-unclipped": RightNames(("errors-not-clipped",), ("unclipped-errors",)),
+    "rmsprop-eps-outside": RightNames(("floor-outside-root",), ("learning-rate-too-high",)),
+    "no-reward-clip": RightNames(("rewards-not-clipped",), ("reward-scale",)),
+    "life-loss-not-terminal": RightNames(("life-loss",), ("terminals-odd",)),
+    "article-bare": RightNames(
         ("replay-tiny", "exploration-none", "target-not-behind", "frames-seen", "network"),
         ("correlated-batches", "no-exploration", "no-target-lag", "learning-rate-too-high"),
     ),
-    "article-replay-target": Names(
+    "article-replay-target": RightNames(
         ("target-not-behind", "replay-tiny", "update-rate", "learning-rate"),
         ("no-target-lag", "correlated-batches", "learning-rate-too-high"),
     ),
-    "article-epsilon": Names(("exploration-outlasts-run", "exploration-ends-early"), ("exploration-too-long",)),
-    "article-epsilon-default": Names(("exploration-ends-early", "exploration-end"), ("exploration-too-short",)),
-    "unscaled-input": Names(("input-scale",), ("unscaled-input",)),
+    "article-epsilon": RightNames(("exploration-outlasts-run", "exploration-ends-early"), ("exploration-too-long",)),
+    "article-epsilon-default": RightNames(("exploration-ends-early", "exploration-end"), ("exploration-too-short",)),
+    "unscaled-input": RightNames(("input-scale",), ("unscaled-input",)),
 })  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Looked:
+class DiagnosedRun:
     """What the doctor says of one run."""
 
     group: str
@@ -129,7 +129,7 @@ class Looked:
         return bool(self.causes) and not self.names_fault
 
 
-def look(store: Store) -> list[Looked]:
+def look(store: Store) -> list[DiagnosedRun]:
     """Every finished run of the failures suite, by group, variant and place.
 
     Raises:
@@ -143,9 +143,9 @@ def look(store: Store) -> list[Looked]:
     return found
 
 
-def finished(store: Store) -> list[Looked]:
+def finished(store: Store) -> list[DiagnosedRun]:
     """The same, and empty if there is none. Raises UserError: a record is broken."""
-    found = list[Looked]()
+    found = list[DiagnosedRun]()
     for path in sorted((store.root / "failures").glob("*/*/*-s*/run.json")):
         group, variant = path.parts[-4:-2]
         if variant not in VARIANTS:
@@ -157,10 +157,10 @@ def finished(store: Store) -> list[Looked]:
     return sorted(found, key=lambda each: (each.group, order[each.variant], each.game, each.seed))
 
 
-def _looked(group: str, variant: str, record: RunRecord) -> Looked:
+def _looked(group: str, variant: str, record: RunRecord) -> DiagnosedRun:
     findings = lint(Setup.of(record.config)).findings
     provenance = record.run["provenance"]
-    return Looked(
+    return DiagnosedRun(
         group=group,
         variant=variant,
         game=record.member.game,

@@ -24,7 +24,7 @@ from benchmarks.doctor.confusion.runs import (
     TUNED_GAMES,
     TUNED_GROUP,
     TUNED_ON,
-    Looked,
+    DiagnosedRun,
 )
 from benchmarks.failures.variants import VARIANTS
 from benchmarks.markdown import folded, table
@@ -37,7 +37,7 @@ HEADER = ("put in", "runs", "lint warns of", "named first in the log (runs)", "r
 Rows = tuple[tuple[str, ...], ...]
 
 
-def matrix_rows(looked: Sequence[Looked]) -> tuple[tuple[str, ...], Rows]:
+def matrix_rows(looked: Sequence[DiagnosedRun]) -> tuple[tuple[str, ...], Rows]:
     """Header and rows of the matrix, as text; 0 is left blank."""
     matrix = confusion_matrix(looked)
     rows = tuple(
@@ -47,7 +47,7 @@ def matrix_rows(looked: Sequence[Looked]) -> tuple[tuple[str, ...], Rows]:
     return ("put in", *matrix.columns), rows
 
 
-def fault_rows(looked: Sequence[Looked]) -> Rows:
+def fault_rows(looked: Sequence[DiagnosedRun]) -> Rows:
     """A row for each fault that has any run; what is said of logs is of held-out runs alone."""
     rows = list[tuple[str, ...]]()
     for name in VARIANTS:
@@ -65,7 +65,7 @@ def fault_rows(looked: Sequence[Looked]) -> Rows:
     return tuple(rows)
 
 
-def _lint_words(runs: Sequence[Looked]) -> str:
+def _lint_words(runs: Sequence[DiagnosedRun]) -> str:
     """Rules that warn of any of these, and right ones that only hint."""
     warned = tuple(dict.fromkeys(rule for each in runs for rule in each.lint))
     right = RIGHT[runs[0].variant].lint if runs[0].variant in RIGHT else ()
@@ -73,7 +73,7 @@ def _lint_words(runs: Sequence[Looked]) -> str:
     return ", ".join([*warned, *(f"{rule} (hint)" for rule in hinted)]) or NOTHING
 
 
-def sentences(looked: Sequence[Looked]) -> tuple[tuple[str, str], ...]:
+def sentences(looked: Sequence[DiagnosedRun]) -> tuple[tuple[str, str], ...]:
     """(what it is about, the rates of it), without markup."""
     runs, found, lint = held_out(looked), rates(looked), lint_finds(looked)
     faults = sum(map(len, lint.values()))
@@ -134,11 +134,11 @@ def sentences(looked: Sequence[Looked]) -> tuple[tuple[str, str], ...]:
     return tuple(said)
 
 
-def _others(runs: Sequence[Looked]) -> list[str]:
+def _others(runs: Sequence[DiagnosedRun]) -> list[str]:
     return sorted({each.game for each in runs} - TUNED_GAMES)
 
 
-def _elsewhere(looked: Sequence[Looked], game: str) -> str:
+def _elsewhere(looked: Sequence[DiagnosedRun], game: str) -> str:
     there = [each for each in looked if each.game == game]
     found, faults = rates(there), {each.variant for each in there if not each.healthy}
     same = rates([each for each in looked if each.game in TUNED_GAMES and each.variant in faults])
@@ -149,7 +149,7 @@ def _elsewhere(looked: Sequence[Looked], game: str) -> str:
     )
 
 
-def _firsts(runs: Sequence[Looked]) -> str:
+def _firsts(runs: Sequence[DiagnosedRun]) -> str:
     counts = Counter((each.game, each.variant, each.first) for each in runs)
     return "; ".join(f"{first} ({n}) in {variant} on {game}" for (game, variant, first), n in counts.items())
 
@@ -158,19 +158,19 @@ def _all(words: Any) -> str:
     return ", ".join(sorted(set(words)))
 
 
-def summary(looked: Sequence[Looked]) -> str:
+def summary(looked: Sequence[DiagnosedRun]) -> str:
     """The rates as a list in Markdown."""
     return "".join(f"- **{name}:** {words}\n" for name, words in sentences(looked))
 
 
-def markdown(looked: Sequence[Looked]) -> str:
+def markdown(looked: Sequence[DiagnosedRun]) -> str:
     """Rates, table and, folded, the matrix."""
     header, rows = matrix_rows(looked)
     matrix = folded(MATRIX, table(header, rows)) if rows else f"{NONE_HELD_OUT}\n"
     return f"{summary(looked)}\n{table(HEADER, fault_rows(looked), HEADER[:4])}\n{matrix}"
 
 
-def as_json(looked: Sequence[Looked]) -> dict[str, Any]:
+def as_json(looked: Sequence[DiagnosedRun]) -> dict[str, Any]:
     """Everything, for a program."""
     matrix = confusion_matrix(looked)
     return {
