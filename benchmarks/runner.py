@@ -14,7 +14,7 @@ from benchmarks.costs import format_seconds, runs_at_once
 from benchmarks.jobs import Ended, Job, run_jobs
 from benchmarks.protocols import SuiteProtocol, suite_protocol
 from benchmarks.scores import run_score
-from benchmarks.store import Cell, Store, group_name
+from benchmarks.store import Cell, Store
 from benchmarks.suites import suite_games
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.protocols import Protocol
@@ -61,7 +61,7 @@ class Matrix:
     @property
     def group(self) -> str:
         """Name of the folder that holds the runs."""
-        return group_name(self.protocol.label(), self.frames)
+        return self.protocol.group(self.frames)
 
     @property
     def name(self) -> str:

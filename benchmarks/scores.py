@@ -59,16 +59,13 @@ def protocol_evaluation(record: RunRecord, weights: str = "last") -> Mapping[str
 
 def _protocol_evaluations(record: RunRecord, weights: str) -> Iterator[Mapping[str, Any]]:
     config = record.config
-    wanted = {
-        "weights": weights,
-        "epsilon": config.evaluation_epsilon,
-        "max_frames": config.evaluation_max_frames,
-        "num_episodes": config.evaluation_episodes,
-    }
-    for evaluation in record.evaluations:
-        score = evaluation["mean_return"]
-        number = isinstance(score, int | float) and math.isfinite(score)
-        if number and all(evaluation[key] == value for key, value in wanted.items()):
+    for evaluation in record.evaluated(
+        weights=weights,
+        epsilon=config.evaluation_epsilon,
+        max_frames=config.evaluation_max_frames,
+        num_episodes=config.evaluation_episodes,
+    ):
+        if math.isfinite(evaluation["mean_return"]):
             yield evaluation
 
 

@@ -34,17 +34,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import seals
-from dqn_ref.config import UserError, format_frames
+from dqn_ref.config import UserError
 from dqn_ref.records import RECORD_FILES, RunRecord, now, write_json
 from dqn_ref.run_writer import check_writable
 from dqn_ref.seeds import Member
 
 BASELINE_FILES = ("run.json", "episodes.csv", "progress.csv", "evaluation.json")
-
-
-def group_name(protocol_label: str, total_frames: int) -> str:
-    """Runs that may be compared share this name, e.g. ``nature-v1-10M``."""
-    return f"{protocol_label}-{format_frames(total_frames)}"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from rich.console import Console
 
-from dqn_ref.config import DQNConfig, Frames, UserError, format_frames
+from dqn_ref.config import DQNConfig, Frames, UserError
 from dqn_ref.protocols import NATURE, PROTOCOLS, protocol_named
 from dqn_ref.seeds import Member
 
@@ -139,7 +139,7 @@ def train_command(arguments: Train) -> None:
 
     protocol, config = protocol_named(arguments.protocol), arguments.config
     members = [Member(game, seed) for seed in arguments.seed for game in arguments.game]
-    group = arguments.out or Path("runs") / f"{protocol.label()}-{format_frames(config.total_frames)}"
+    group = arguments.out or Path("runs") / protocol.group(config.total_frames)
     folders = [group / member.name for member in members]
     if arguments.out and len(members) == 1:
         folders = [arguments.out]

@@ -73,10 +73,8 @@ def evaluate_folder(
             "between 0 and 1, and at least 4 frames."
         )
     record = finished_record(folder)
-    wanted = {"weights": weights, "epsilon": epsilon, "max_frames": max_frames, "num_episodes": episodes}
-    for known in record.evaluations:
-        if all(known.get(key) == value for key, value in wanted.items()):
-            return dict(known)
+    for known in record.evaluated(weights=weights, epsilon=epsilon, max_frames=max_frames, num_episodes=episodes):
+        return dict(known)
     device = select_device(device_name)
     prepare_torch(device)
     network, training_frames = load_network(folder / records.WEIGHTS[weights], device, record.config)

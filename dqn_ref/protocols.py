@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from dqn_ref.config import DQNConfig, UserError
+from dqn_ref.config import DQNConfig, UserError, format_frames
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,10 @@ class Protocol:
     def label(self) -> str:
         """Short name with the version, e.g. ``nature-v1``."""
         return f"{self.name}-v{self.version}"
+
+    def group(self, total_frames: int) -> str:
+        """Name of the folder of runs that may be compared, e.g. ``nature-v1-10M``."""
+        return f"{self.label()}-{format_frames(total_frames)}"
 
     def overrides(self, config: DQNConfig) -> dict[str, Any]:
         """Fields of ``config`` that leave the protocol. A smaller budget does not leave it."""

@@ -26,14 +26,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import psutil
 from safetensors import SafetensorError, safe_open
 
-from dqn_ref.config import DQNConfig, UserError
+from dqn_ref.config import DQNConfig, UserError, is_number
 from dqn_ref.seeds import Member
 
 SCHEMA = 1
@@ -152,7 +151,11 @@ def _is_evaluation(each: Any) -> bool:
     if not isinstance(each, dict) or not set(EVALUATION_FIELDS) <= set(each):
         return False
     numbers = ("training_frames", "epsilon", "max_frames", "num_episodes", "mean_return", "std_return")
-    return all(isinstance(each[name], int | float) for name in numbers) and isinstance(each["episodes"], list)
+    return all(is_number(each[name]) for name in numbers) and _are_episodes(each["episodes"])
+
+
+def _are_episodes(found: Any) -> bool:
+    return isinstance(found, list) and all(isinstance(one, dict) and is_number(one.get("raw_return")) for one in found)
 
 
 @dataclass(frozen=True)
@@ -191,10 +194,13 @@ class RunRecord:
 
     @property
     def seconds(self) -> float:
-        """From start to end, without the time that a stopped run lay idle."""
-        start, end = (datetime.datetime.fromisoformat(self.run[key]) for key in ("started", "ended"))
-        idle = sum(float(each["idle_seconds"]) for each in self.run.get("resumed", []))
-        return (end - start).total_seconds() - idle
+        """From start to end, less the time that a stopped run lay idle. Raises UserError: it is not recorded."""
+        try:
+            start, end = (datetime.datetime.fromisoformat(self.run[key]) for key in ("started", "ended"))
+            idle = sum(float(each["idle_seconds"]) for each in self.run.get("resumed", []))
+            return (end - start).total_seconds() - idle
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{self.folder / 'run.json'} does not say how long the run took ({error}).") from None
 
     @classmethod
     def read(cls, folder: Path) -> RunRecord:
@@ -227,8 +233,6 @@ class RunRecord:
                 raise TypeError("provenance is no object")
             if record.frames_done < 0:
                 raise ValueError(f"frames_done {record.frames_done}")
-            if record.status == "finished" and not isfinite(record.seconds):
-                raise ValueError(f"it took {record.seconds} seconds")
         except (KeyError, TypeError, ValueError, OverflowError, UserError) as error:
             why = f"{error} is missing" if isinstance(error, KeyError) else str(error).rstrip(".")
             raise UserError(f"{folder / 'run.json'} is broken: {why}. Move the folder away and run again.") from None
@@ -238,6 +242,10 @@ class RunRecord:
                 f"{', '.join(EVALUATION_FIELDS)}, scores and settings as numbers. Move the folder away and run again."
             )
         return record
+
+    def evaluated(self, **settings: object) -> Iterator[Mapping[str, Any]]:
+        """Its evaluations of such settings, e.g. ``weights="best", epsilon=0.05``."""
+        return (each for each in self.evaluations if all(each[name] == value for name, value in settings.items()))
 
     def is_being_written(self) -> bool:
         """Whether a process is at work on it."""

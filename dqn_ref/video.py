@@ -161,17 +161,15 @@ def _find_evaluation(
             f"Got epsilon {epsilon} and at most {max_frames} frames; expected an epsilon between 0 and 1, "
             f"and at least {config.frames_per_agent_step} frames."
         )
-    wanted = {"weights": weights, "epsilon": epsilon, "max_frames": max_frames}
     counts = [config.evaluation_episodes]
-    for known in record.evaluations:
-        if all(known[key] == value for key, value in wanted.items()):
-            counts.append(known["num_episodes"])
-            if 0 <= episode < known["num_episodes"]:
-                try:
-                    recorded = EvaluationEpisode(**known["episodes"][episode])
-                except (IndexError, TypeError):
-                    raise UserError(f"{record.folder / 'evaluation.json'} is broken: no episode {episode}.") from None
-                return Evaluation(epsilon, max_frames, counts[-1]), recorded
+    for known in record.evaluated(weights=weights, epsilon=epsilon, max_frames=max_frames):
+        counts.append(known["num_episodes"])
+        if 0 <= episode < known["num_episodes"]:
+            try:
+                recorded = EvaluationEpisode(**known["episodes"][episode])
+            except (IndexError, TypeError):
+                raise UserError(f"{record.folder / 'evaluation.json'} is broken: no episode {episode}.") from None
+            return Evaluation(epsilon, max_frames, counts[-1]), recorded
     if not 0 <= episode < max(counts):
         raise UserError(
             f"--episode must lie between 0 and {max(counts) - 1}, got {episode}. For more, play them first: python -m "

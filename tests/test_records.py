@@ -195,13 +195,19 @@ def test_a_record_without_a_part_is_broken(tmp_path, missing):
     [{"status": "great"}, {"member": {"game": "pong"}}, {"member": None}, {"protocol": []}, {"frames_done": "many"},
      {"frames_done": float("inf")}, {"protocol": {"name": "ci", "version": 1, "overrides": ["x"]}},
      {"config": {**RUN["config"], "momentum": 0.9}}, {"config": {}}, {"config": {**RUN["config"], "discount": "x"}},
-     {"provenance": None}, {"resumed": None}, {"resumed": [{"provenance": 3}]}, {"frames_done": -4},
-     {"ended": None}, {"ended": "yesterday"}, {"resumed": [{"provenance": {}, "idle_seconds": float("nan")}]}],
+     {"provenance": None}, {"resumed": None}, {"resumed": [{"provenance": 3}]}, {"frames_done": -4}],
 )  # fmt: skip
 def test_a_record_with_a_wrong_part_is_broken(tmp_path, changes):
     folder = edited(written(tmp_path / "run"), **changes)
     with pytest.raises(UserError, match=r"run\.json is broken"):
         RunRecord.read(folder)
+
+
+@pytest.mark.parametrize("changes", [{"ended": None}, {"ended": "yesterday"}, {"resumed": [{"provenance": {}}]}])
+def test_how_long_a_run_took_is_a_users_mistake_where_it_cannot_be_told(tmp_path, changes):
+    record = RunRecord.read(edited(written(tmp_path / "run"), **changes))
+    with pytest.raises(UserError, match=r"run\.json does not say how long the run took"):
+        _ = record.seconds
 
 
 @pytest.mark.parametrize("discount", [2, None, "0.99", float("nan")])
@@ -221,7 +227,7 @@ def test_a_broken_evaluation_is_a_users_mistake(tmp_path):
         RunRecord.read(folder)
 
 
-@pytest.mark.parametrize("value", [None, "many", [5.0]])
+@pytest.mark.parametrize("value", [None, "many", [5.0], True])
 def test_a_score_that_is_no_number_is_a_users_mistake(tmp_path, value):
     folder = tmp_path / "run"
     write_run(folder, "qbert", 0, score=5.0)
@@ -229,6 +235,17 @@ def test_a_score_that_is_no_number_is_a_users_mistake(tmp_path, value):
     content["evaluations"][0]["mean_return"] = value
     (folder / "evaluation.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"evaluation\.json is broken.*mean_return.* as numbers"):
+        RunRecord.read(folder)
+
+
+@pytest.mark.parametrize("episodes", [None, {}, [3], [{}], [{"raw_return": None}], [{"raw_return": True}]])
+def test_episodes_of_an_evaluation_without_returns_are_a_users_mistake(tmp_path, episodes):
+    folder = tmp_path / "run"
+    write_run(folder, "qbert", 0, score=5.0)
+    content = json.loads((folder / "evaluation.json").read_text())
+    content["evaluations"][0]["episodes"] = episodes
+    (folder / "evaluation.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"evaluation\.json is broken"):
         RunRecord.read(folder)
 
 

@@ -16,7 +16,7 @@ from benchmarks import baselines
 from benchmarks import store as store_module
 from benchmarks.runner import Matrix
 from benchmarks.seals import read_sealed
-from benchmarks.store import BASELINE_FILES, Store, group_name, write_text
+from benchmarks.store import BASELINE_FILES, Store, write_text
 from dqn_ref.config import UserError
 from dqn_ref.protocols import CI, NATURE
 from dqn_ref.records import RunRecord
@@ -43,9 +43,10 @@ def everything(folder):
 
 
 def test_group_names_tell_protocol_version_and_budget():
-    assert group_name("nature-v1", 10_000_000) == "nature-v1-10M"
-    assert group_name("ci-v2", 24_000) == "ci-v2-24k"
-    assert group_name("ci-v2", 24_004) == "ci-v2-24004"
+    assert NATURE.group(10_000_000) == "nature-v1-10M"
+    second = replace(CI, version=2)
+    assert second.group(24_000) == "ci-v2-24k"
+    assert second.group(24_004) == "ci-v2-24004"
 
 
 # ---------------------------------------------------------------------- what a cell is
@@ -378,7 +379,8 @@ def test_a_baseline_from_uncommitted_source_is_refused_and_the_older_one_stands(
 
 def test_a_run_that_went_on_with_uncommitted_source_is_refused(store, runs):
     bad = finished(runs)
-    again = {"frames": 8_000, "provenance": bad.run["provenance"] | {"source": {"commit": "0" * 40, "dirty": True}}}
+    source = {"commit": "0" * 40, "dirty": True}
+    again = {"frames": 8_000, "idle_seconds": 60.0, "provenance": bad.run["provenance"] | {"source": source}}
     edit_json(bad.folder / "run.json", resumed=[again])
     with pytest.raises(UserError, match="uncommitted source"):
         create(store, [RunRecord.read(bad.folder)])

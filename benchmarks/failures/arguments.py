@@ -8,7 +8,7 @@ from typing import Literal
 
 from benchmarks.arguments import FramesOrDefault
 from benchmarks.failures.matrix import SMALL, WHOLE, FailureMatrix
-from benchmarks.store import Store, group_name
+from benchmarks.store import Store
 from dqn_ref.protocols import protocol_named
 
 
@@ -98,7 +98,7 @@ class FailuresTable:
     def group(self) -> str:
         """Name of the folder of the runs. Raises UserError: no such protocol."""
         protocol = protocol_named(self.protocol)
-        return group_name(protocol.label(), self.frames or protocol.config.total_frames)
+        return protocol.group(self.frames or protocol.config.total_frames)
 
 
 @dataclass(frozen=True)

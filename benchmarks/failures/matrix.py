@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks.failures.variants import CLAIMS, CONTROL, REFERENCE, VARIANTS, Variant, variants_named
 from benchmarks.runner import check_setting
-from benchmarks.store import Cell, Store, group_name
+from benchmarks.store import Cell, Store
 from benchmarks.suites import game_named
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.protocols import Protocol, protocol_named
@@ -108,7 +108,7 @@ class FailureMatrix:
     @property
     def group(self) -> str:
         """Name of the folder that holds the runs."""
-        return group_name(self.protocol.label(), self.frames)
+        return self.protocol.group(self.frames)
 
     def config(self, variant: Variant = REFERENCE) -> DQNConfig:
         """Configuration of the runs of ``variant``. Raises UserError: it is impossible at this budget."""
