@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import signal
 import sys
@@ -61,6 +62,8 @@ def random_play(arguments: RandomPlay) -> int:
             f"Got {arguments.episodes} episodes in {arguments.processes} processes; expected at least 2 "
             "(an error needs two) in at least 1."
         )
+    if arguments.results:
+        Store(arguments.results).check_writable()
     played, records = [], []
     for each in play_all(games_named(arguments.games), arguments.episodes, arguments.processes):
         say(f"{each.game:18} {each.policy:12} {each.mean:10,.1f} +- {each.standard_error:,.1f}")
@@ -131,7 +134,8 @@ GROUPS: dict[str, Commands] = {  # commands of two words
     },
 }
 IF_UNSAID = {"failures": "run"}  # the second word, where the first stands alone or before an option
-GATES = ("scores", "speed")  # answer by exit code: 0 pass, 1 fail, 2 inconclusive, 3 error
+# Of the group `gate` these do not answer by exit code (0 pass, 1 fail, 2 inconclusive, 3 error), where 2 is no mistake.
+STUDIES = ("speed-baseline", "calibrate", "calibrate-speed")
 DESCRIPTION = """The suite: runs a DQN on sets of Atari games and tells what its scores show.
 
   python -m benchmarks bench atari10                                        everything, on a small machine
@@ -152,7 +156,8 @@ def main(arguments: list[str] | None = None) -> int:
     commands = GROUPS[group] if group else COMMANDS
     if group in IF_UNSAID and (len(words) == 1 or (words[1].startswith("--") and words[1] != "--help")):
         words = [words[0], IF_UNSAID[words[0]], *words[1:]]
-    mistake = 3 if group == "gate" and len(words) > 1 and words[1] in GATES else 2
+    mistake = 3 if group == "gate" and (len(words) < 2 or words[1] not in STUDIES) else 2
+    makes_runs = words[:1] in (["run"], ["bench"]) or words[:2] == ["failures", "run"]
     try:
         if not group:
             _check_command(words)
@@ -173,13 +178,18 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         reader_left()
         return mistake if mistake == 3 else 1
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            print(f"error: {error.filename or 'standard output'}: {error.strerror}.", file=sys.stderr)
+            reader_left()  # nor does it take what is still to be printed
+            return mistake
         if mistake == 2:
             raise
         traceback.print_exc()  # Python would leave with 1, which of a gate means that something was lost
         return mistake
     except KeyboardInterrupt:
-        print("Interrupted. Finished runs are kept; the same command makes the rest.", file=sys.stderr)
+        kept = " Finished runs are kept; the same command makes the rest." if makes_runs else ""
+        print(f"Interrupted.{kept}", file=sys.stderr)
         return 130
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from benchmarks.arguments import Compare
 from benchmarks.console import console, say, say_drawn
-from benchmarks.store import Store, write_text
+from benchmarks.outputs import write_text
+from benchmarks.store import Store
 from benchmarks.suites import suite_games
 
 
@@ -37,7 +38,7 @@ def compare(arguments: Compare) -> int:
         (arguments.markdown, comparison.markdown(found)),
     ):
         if path:
-            write_text(path, text, [Path(arguments.first), Path(arguments.second)])
+            write_text(path, text, [Path(arguments.first), Path(arguments.second)], arguments.results)
     if arguments.plots:
         from benchmarks.plots import draw_comparison
 

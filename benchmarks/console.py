@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+
+if sys.stdout is None:  # closed by who started us; an exit code is an answer too
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+elif isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(errors="backslashreplace")  # what the terminal's encoding lacks is no mistake
 
 console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
 

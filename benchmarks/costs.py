@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from statistics import fmean
 import psutil
 
 from benchmarks.scores import protocol_evaluation
-from dqn_ref.config import GPU_MEMBER_BYTES, TRANSITION_BYTES, DQNConfig, UserError
+from dqn_ref.config import GPU_MEMBER_BYTES, TRANSITION_BYTES, DQNConfig, UserError, is_number
 from dqn_ref.protocols import CI
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
@@ -61,26 +62,27 @@ class Costs:
         return -(-num_jobs // at_once) * self.job_seconds(config) * slowdown
 
 
-def costs_from(records: Sequence[RunRecord], at_once: int) -> Costs:
-    """Costs as the progress of finished runs tells them."""
+def costs_from(records: Sequence[RunRecord], at_once: int) -> Costs | None:
+    """Costs as the progress of finished runs tells them; None if none of them says what something costs."""
     warm_up, learning = list[float](), list[float]()
     for record in records:
         before, warm_up_end = 0, record.config.replay_start_agent_steps
         for row in record.progress():
+            if not (0 < row["frames_per_second"] < math.inf and math.isfinite(row["agent_steps"])):
+                continue
             seconds = record.config.frames_per_agent_step / row["frames_per_second"]
             if row["agent_steps"] <= warm_up_end:
                 warm_up.append(seconds)
             elif before >= warm_up_end:
                 learning.append(seconds)
             before = int(row["agent_steps"])
-    evaluations = [protocol_evaluation(record) for record in records]
-    return Costs(
-        startup=fmean(float(record.run["startup_seconds"]) for record in records),
-        warm_up_step=fmean(warm_up),
-        learning_step=fmean(learning),
-        evaluation_step=fmean(evaluation["seconds"] / evaluation["agent_steps"] for evaluation in evaluations),
-        at_once=at_once,
-    )
+    starts = [record.run.get("startup_seconds") for record in records]
+    played = [(each["seconds"], each["agent_steps"]) for each in map(protocol_evaluation, records)]
+    startup = [seconds for seconds in starts if is_number(seconds)]
+    evaluation = [seconds / steps for seconds, steps in played if is_number(seconds) and is_number(steps) and steps > 0]
+    if not (startup and warm_up and learning and evaluation):
+        return None
+    return Costs(fmean(startup), fmean(warm_up), fmean(learning), fmean(evaluation), at_once)
 
 
 def measure(device: str, at_once: int, threads: int, options: Mapping[str, str] | None = None) -> Costs:
@@ -121,7 +123,9 @@ def measure(device: str, at_once: int, threads: int, options: Mapping[str, str] 
                 process.wait()
         if any(exit_codes):
             raise UserError("The short run that measures this machine failed; its message is above.")
-        return costs_from([RunRecord.read(folder) for folder in folders], len(folders))
+        costs = costs_from([RunRecord.read(folder) for folder in folders], len(folders))
+        assert costs is not None
+        return costs
 
 
 def device_here(name: str) -> str:

@@ -8,12 +8,12 @@ eight of a DQN's steps, which tells how much of a score comes of holding on alon
 
 from __future__ import annotations
 
-import json
 import math
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.jobs import end_with_parent
 from benchmarks.markdown import table
 from benchmarks.reference import human_and_random
-from benchmarks.store import Store
+from benchmarks.store import Store, read_stored
 from benchmarks.suites import SUITES, game_named
 from dqn_ref.config import UserError
 from dqn_ref.protocols import NATURE
@@ -105,8 +105,20 @@ def play(game: str, policy: str, episodes: int) -> Played:
 def play_all(games: Sequence[str], episodes: int, processes: int) -> Iterator[Played]:
     """Every policy on every game, ``processes`` at once, in order."""
     jobs = [(game, policy, episodes) for game in games for policy in POLICIES]
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin_worker)
+    try:
         yield from pool.map(play, *zip(*jobs, strict=True))
+    except BaseException:
+        for worker in active_children():  # each may be amid a game of minutes
+            worker.kill()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends its workers
 
 
 def games_named(names: Sequence[str]) -> tuple[str, ...]:
@@ -134,13 +146,13 @@ def stored(store: Store) -> list[dict[str, Any]]:
     paths = sorted(path for path in store.random_play("*").parent.glob("*.json") if ".until-" not in path.name)
     if not paths:
         raise UserError(f"{store.root} holds no random play; run python -m benchmarks random-play --results results.")
-    return [json.loads(path.read_text()) for path in paths]
+    return [read_stored(path) for path in paths]
 
 
 def chance(store: Store, game: str, policy: str = "random") -> Played | None:
     """Random play of ``game`` with a DQN's frame skip, or another of POLICIES, if any is stored."""
     path = store.random_play(game)
-    played = [Played(**each) for each in json.loads(path.read_text())["played"]] if path.exists() else []
+    played = [Played(**each) for each in read_stored(path)["played"]] if path.exists() else []
     return next((each for each in played if each.policy == policy), None)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -40,7 +39,7 @@ from benchmarks.speed.peers import SCHEMA as PEERS_SCHEMA
 from benchmarks.speed.peers import markdown as speed_markdown
 from benchmarks.speed.result import markdown as bench_markdown
 from benchmarks.speed.trend import draw_trends
-from benchmarks.store import Store
+from benchmarks.store import Store, read_stored
 from benchmarks.suites import suite_games
 from dqn_ref.config import UserError
 from dqn_ref.provenance import machine_words, source_words
@@ -73,16 +72,23 @@ def update_page(path: Path, store: Store, *, write: bool) -> bool:
     """
     if not path.exists():
         raise UserError(f"There is no {path} here. Run this in the project's root.")
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
 
     def replace(match: re.Match[str]) -> str:
         if match["name"] not in PARTS:
             raise UserError(f"{path} asks for the part {match['name']!r}; known are: {', '.join(PARTS)}.")
-        return f"<!-- generated: {match['name']} -->\n{PARTS[match['name']](store)}<!-- end -->"
+        try:
+            part = PARTS[match["name"]](store)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise UserError(
+                f"{path}: the part {match['name']} cannot be made of {store.root} ({type(error).__name__}: {error}). A "
+                "file there may be broken; restore it from version control."
+            ) from error
+        return f"<!-- generated: {match['name']} -->\n{part}<!-- end -->"
 
     new = re.sub(r"<!-- generated: (?P<name>.+?) -->\n.*?<!-- end -->", replace, text, flags=re.DOTALL)
     if write:
-        path.write_text(new)
+        path.write_text(new, encoding="utf-8")
         if path.name == "README.md":
             draw_baseline(store, path.parent / IMAGES)
             draw_published(path.parent / IMAGES)
@@ -114,7 +120,7 @@ def draw_speeds(store: Store, folder: Path) -> list[Path]:
     for machine in sorted((store.root / "speed").glob("*/")):
         images = folder / f"speed-{machine.name}"
         if (machine / "speed.json").exists():
-            drawn += draw_speed(json.loads((machine / "speed.json").read_text()), images)
+            drawn += draw_speed(read_stored(machine / "speed.json"), images)
         drawn += draw_trends(machine, images)
     return drawn
 
@@ -143,7 +149,7 @@ def _scores(store: Store) -> str:
 
 
 def _speed(store: Store) -> str:
-    found = [json.loads(path.read_text()) for path in sorted((store.root / "speed").glob("*/peers.json"))]
+    found = [read_stored(path) for path in sorted((store.root / "speed").glob("*/peers.json"))]
     shown = [result for result in found if result["schema"] == PEERS_SCHEMA]  # an older one knew fewer peers
     if not shown:
         raise UserError(f"{store.root / 'speed'} holds no measurement; run tox -e bench-peers -- --results results.")
@@ -154,7 +160,7 @@ def _bench_speed(store: Store) -> str:
     paths = sorted((store.root / "speed").glob("*/speed.json"))
     if not paths:
         raise UserError(f"{store.root / 'speed'} holds no measurement; run tox -e bench-speed -- --results results.")
-    return "\n".join(bench_markdown(json.loads(path.read_text())) for path in paths)
+    return "\n".join(bench_markdown(read_stored(path)) for path in paths)
 
 
 def _counted(store: Store) -> str:
@@ -203,14 +209,14 @@ def _mutants(store: Store) -> str:
     path = store.root / "gates" / "mutants.json"
     if not path.exists():
         raise UserError(f"There is no {path}; run tox -e mutants -- --results {path}.")
-    return mutants_table(json.loads(path.read_text()))
+    return mutants_table(read_stored(path))
 
 
 def _score_calibration(store: Store) -> dict[str, Any]:
     path = store.score_calibration
     if not path.exists():
         raise UserError(f"There is no {path}; run python -m benchmarks gate calibrate --results {store.root}.")
-    return json.loads(path.read_text())  # type: ignore[no-any-return]
+    return read_stored(path)  # type: ignore[no-any-return]
 
 
 def _gate(table: Callable[[Mapping[str, Any]], str]) -> Callable[[Store], str]:

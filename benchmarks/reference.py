@@ -48,7 +48,7 @@ class Subset:
 
 
 def _rows(name: str) -> list[dict[str, str]]:
-    text = resources.files("benchmarks").joinpath("data", name).read_text()
+    text = resources.files("benchmarks").joinpath("data", name).read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 

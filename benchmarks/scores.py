@@ -43,7 +43,10 @@ class ScoreMatrix:
             UserError: a cell is missing; the message names each.
         """
         if self.missing:
-            raise UserError(f"No aggregate: {len(self.missing)} runs are missing: {'; '.join(self.missing)}.")
+            raise UserError(
+                f"No aggregate: {len(self.missing)} runs are missing: {'; '.join(self.missing)}. "
+                "Make them with `python -m benchmarks run`."
+            )
         return np.stack([self.normalised(game) for game in self.games], axis=1)
 
 

@@ -31,7 +31,7 @@ def read_sealed(folder: Path) -> dict[str, Any]:
     path = folder / NAME
     try:
         content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error}). {_REMEDY}") from None
     if not isinstance(content, dict) or "sha256" not in content:
         raise UserError(f"{path} has no seal, so nobody knows whether it was changed. {_REMEDY}")

@@ -23,11 +23,12 @@ results/
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ from typing import Any
 
 from benchmarks import seals
 from dqn_ref.config import UserError
-from dqn_ref.records import RECORD_FILES, RunRecord, now, write_json
+from dqn_ref.records import RunRecord, now, write_json
 from dqn_ref.run_writer import check_writable
 from dqn_ref.seeds import Member
 
@@ -152,8 +153,8 @@ class Store:
         """
         _check_reason(reason)
         for record in records:
-            sources = [origin["source"] for origin in record.provenances]
-            if any(source["commit"] is None or source["dirty"] for source in sources):
+            sources = [origin.get("source", {}) for origin in record.provenances]
+            if any(source.get("commit") is None or source.get("dirty") for source in sources):
                 raise UserError(f"{record.folder} was run from uncommitted source; commit, and run it again.")
             if record.status != "finished":
                 raise UserError(f"{record.folder} is {record.status}; a baseline holds finished runs only.")
@@ -190,13 +191,16 @@ class Store:
     @contextmanager
     def _new_folder(self, place: Path) -> Iterator[Path]:
         """A folder that takes ``place`` once it is whole; what was there is kept beside it."""
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent) as temporary:
-            new = Path(temporary) / "new"
-            new.mkdir()
-            yield new
-            _keep_older(place)
-            new.rename(place)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=place.parent) as temporary:
+                new = Path(temporary) / "new"
+                new.mkdir()
+                yield new
+                _keep_older(place)
+                new.rename(place)
+        except OSError as error:
+            raise UserError(f"{place} cannot be written: {error.strerror}. Choose another --results.") from None
 
     # ------------------------------------------------------------------ speed
 
@@ -265,14 +269,28 @@ class Store:
         return path
 
     def _replace(self, path: Path, content: Mapping[str, Any], *, keep: bool = True) -> Path:
+        whole = path.with_name(f".{path.name}.new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(whole, content)  # first: on a full disk the older one keeps its place
             if keep:
                 _keep_older(path)
-            write_json(path, content)
+            whole.rename(path)
         except OSError as error:
+            whole.unlink(missing_ok=True)
             raise UserError(f"{path} cannot be written: {error.strerror}. Choose another --results.") from None
         return path
+
+
+def read_stored(path: Path) -> Any:
+    """A JSON object of results. Raises UserError: it cannot be read, or is broken."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read ({error}). Restore it from version control.") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is broken: it holds no object. Restore it from version control.")
+    return content
 
 
 def _check_reason(reason: str) -> None:
@@ -288,19 +306,3 @@ def _keep_older(path: Path) -> None:
     while (kept := path.with_name(f"{name}{f'_{number}' if number > 1 else ''}{path.suffix}")).exists():
         number += 1
     path.rename(kept)
-
-
-def write_text(path: Path, text: str, inputs: Sequence[Path] = ()) -> None:
-    """Write a file that the user named, over an older one if need be.
-
-    Raises:
-        UserError: it cannot be written, is a file of a run's record, or is among the ``inputs`` that were read.
-    """
-    recorded = path.name in RECORD_FILES and (path.parent / "run.json").exists()
-    if path.exists() and (recorded or any(map(path.samefile, filter(Path.exists, inputs)))):
-        raise UserError(f"{path} holds what was read or recorded; it is left alone. Choose another file.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}.") from None

@@ -49,8 +49,8 @@ def known_costs(matrix: Matrix, cells: Sequence[Cell], device: str) -> Costs:
     """Costs from the finished runs where all are there, else from a short measurement."""
     records = [cell.record for cell in cells if cell.record and cell.status == "finished"]
     at_once, threads = machine_share(matrix, device_here(device))
-    if len(records) == len(cells):
-        return costs_from(records, at_once)
+    if len(records) == len(cells) and (costs := costs_from(records, at_once)):
+        return costs
     say("Measuring this machine with a short run ...")
     return measure(device_here(device), at_once, threads)
 

@@ -13,7 +13,7 @@ MOST_REVISIONS = 3  # named one by one
 
 def revisions(records: Iterable[RunRecord]) -> str:
     """Source revisions of runs: all of them, or how many there are."""
-    return sources(origin["source"] for record in records for origin in record.provenances)
+    return sources(origin.get("source", {}) for record in records for origin in record.provenances)
 
 
 def sources(found: Iterable[Any]) -> str:

@@ -54,12 +54,13 @@ def machine() -> dict[str, Any]:
 def machine_words(machine: Mapping[str, Any]) -> str:
     """For a caption, e.g. ``2 cores of AMD EPYC (avx2)``; older records do not say the instructions."""
     vector = f" ({machine['vector']})" if machine.get("vector") else ""
-    return f"{machine['cores']} cores of {machine['cpu']}{vector}"
+    return f"{machine.get('cores', '?')} cores of {machine.get('cpu', 'an unknown processor')}{vector}"
 
 
 def source_words(source: Mapping[str, Any]) -> str:
     """For a caption, e.g. ``0123456789 with uncommitted changes``; ``unknown`` where there was no git."""
-    return f"{(source['commit'] or 'unknown')[:10]}{' with uncommitted changes' if source['dirty'] else ''}"
+    commit = source.get("commit") or "unknown"
+    return f"{commit[:10]}{' with uncommitted changes' if source.get('dirty') else ''}"
 
 
 def version_of(package: str) -> str | None:

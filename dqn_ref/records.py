@@ -79,8 +79,12 @@ def now() -> str:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write ``content`` so that a reader finds the old file or the new one, never half of one."""
     temporary = path.with_suffix(path.suffix + ".tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    os.replace(temporary, path)
+    try:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _lock(file: int, lock: int) -> bool:
@@ -146,16 +150,31 @@ def read_csv(path: Path, columns: Sequence[str], old_columns: Sequence[str]) -> 
     return rows
 
 
+def _check_provenance(origin: Any) -> None:
+    """Raise TypeError unless it can be put in words; what it does not say, older records among them, is not known."""
+    if not isinstance(origin, dict):
+        raise TypeError("provenance is no object")
+    for name in ("source", "machine", "torch"):
+        if not isinstance(origin.get(name, {}), dict):
+            raise TypeError(f"provenance.{name} is no object")
+    if not isinstance(origin.get("source", {}).get("commit"), str | None):
+        raise TypeError("provenance.source.commit is no text")
+
+
 def _is_evaluation(each: Any) -> bool:
     """Whether it has the fields of an evaluation, with numbers where they belong; what it cost may be unknown."""
     if not isinstance(each, dict) or not set(EVALUATION_FIELDS) <= set(each):
         return False
     numbers = ("training_frames", "epsilon", "max_frames", "num_episodes", "mean_return", "std_return")
-    return all(is_number(each[name]) for name in numbers) and _are_episodes(each["episodes"])
+    return all(_is_float(each[name]) for name in numbers) and _are_episodes(each["episodes"])
 
 
 def _are_episodes(found: Any) -> bool:
-    return isinstance(found, list) and all(isinstance(one, dict) and is_number(one.get("raw_return")) for one in found)
+    return isinstance(found, list) and all(isinstance(one, dict) and _is_float(one.get("raw_return")) for one in found)
+
+
+def _is_float(value: Any) -> bool:
+    return is_number(value) and not (isinstance(value, int) and abs(value) >= 2**63)  # of any size in JSON
 
 
 @dataclass(frozen=True)
@@ -229,8 +248,8 @@ class RunRecord:
                 run=run,
                 evaluations=evaluations,
             )
-            if not all(isinstance(each, dict) for each in record.provenances):
-                raise TypeError("provenance is no object")
+            for origin in record.provenances:
+                _check_provenance(origin)
             if record.frames_done < 0:
                 raise ValueError(f"frames_done {record.frames_done}")
         except (KeyError, TypeError, ValueError, OverflowError, UserError) as error:

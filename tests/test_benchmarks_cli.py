@@ -82,6 +82,20 @@ def test_a_misspelt_command_is_told_the_nearest_of_all_also_of_groups(call, type
     assert "gate." in said
 
 
+def test_with_its_output_closed_a_command_still_answers():
+    """By its exit code, as a job does that keeps no log."""
+    command = f"exec {sys.executable} -m benchmarks baseline list >&-"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_full_disk_behind_the_output_is_a_message():
+    command = f"exec {sys.executable} -m benchmarks baseline list > /dev/full"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == ["error: standard output: No space left on device."]
+
+
 def test_a_word_near_no_command_is_told_them_all(call):
     code, _, said = call("xyzzy")
     assert code == 2

@@ -1,3 +1,4 @@
+import math
 import os
 import signal
 import sys
@@ -70,6 +71,16 @@ def test_costs_are_means_over_runs(tmp_path):
     assert costs.warm_up_step == pytest.approx(0.003)
     assert costs.learning_step == pytest.approx(0.060)
     assert costs.evaluation_step == pytest.approx(0.020)
+
+
+def test_what_a_run_does_not_say_is_taken_from_the_others(tmp_path):
+    """Evaluations that were added later may not say what they cost; a damaged record may say nothing at all."""
+    rows = [(250, 2_000), (500, 100)]
+    silent = recorded(tmp_path / "silent", [(250, math.nan), (500, 0)], evaluation=(None, None), startup=None)
+    zero = recorded(tmp_path / "zero", [(125, math.inf), (500, -1)], evaluation=(0, 1.0), startup="x")
+    whole = recorded(tmp_path / "whole", rows, evaluation=(100, 1.0), startup=1.0)
+    assert costs_from([silent, whole, zero], at_once=1) == costs_from([whole], at_once=1)
+    assert costs_from([silent, zero], at_once=1) is None
 
 
 @pytest.mark.parametrize("name", SUITE_PROTOCOLS)

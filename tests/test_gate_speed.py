@@ -437,6 +437,12 @@ def broken(change):
         (broken(lambda c: c["sessions"][0]["rounds"][0]["samples"]["tree"].update(acting=[1.0, "2"])), "broken"),
         (broken(lambda c: c["sessions"][0]["rounds"][0]["samples"].update(other={})), "lacks a side"),
         (broken(lambda c: c["machine"].pop("cpu")), "broken"),
+        (broken(lambda c: c.update(kind=[])), "no measurement"),
+        (broken(lambda c: c["work"].update(acting=None)), "broken"),
+        (broken(lambda c: c["work"].update(acting=0)), "no number above 0"),
+        (broken(lambda c: c["work"].update(acting=10**400)), "no number above 0"),
+        (broken(lambda c: c["sessions"][0]["rounds"][0]["samples"]["tree"].update(acting=[10**400] * 2)), "no time"),
+        (broken(lambda c: c["sessions"][0]["source"].update(commit=5)), "commit is no text"),
         (broken(lambda c: c.pop("about")), "broken"),
     ],
 )
@@ -491,6 +497,9 @@ def test_a_stored_candidate_is_judged_and_the_exit_code_is_the_answer(results, c
         (["--against", "no-such-branch"], "knows no revision 'no-such-branch'"),
         (["--against", "HEAD", "--workloads", "nowhere.py"], "nowhere.py"),
         (["--sessions", "0"], "1 or above"),
+        (["--against", ""], "--against is empty"),
+        (["--baseline", ""], "--baseline is empty"),
+        (["--baseline", "nobody"], "machine whose baseline is stored: abacus"),
     ],
 )
 def test_a_mistake_is_an_error_and_never_a_pass(results, candidate, capsys, monkeypatch, words, message):
@@ -612,6 +621,29 @@ def test_what_would_be_refused_is_refused_before_minutes_of_measuring(tmp_path, 
     assert "taken is a file" in capsys.readouterr().err
     assert call("speed", "--results", tmp_path, "--keep-samples", tmp_path / "nowhere" / "s.json") == 3
     assert "There is no folder" in capsys.readouterr().out
+
+
+def test_no_output_takes_the_place_of_what_is_judged_or_stored(results, candidate, capsys, monkeypatch):
+    monkeypatch.setattr(speed_command.revisions, "measure_in_turn", lambda *_: pytest.fail("measured"))
+    found, stored = candidate(), results / "speed/abacus/gate.json"
+    before = found.read_text(), stored.read_text()
+    for words in (["--output", found], ["--output", stored], ["--keep-samples", stored], ["--keep-samples", found],
+                  ["--output", results]):  # fmt: skip
+        assert call("speed", "--candidate", found, "--results", results, *words) == 3
+    assert (found.read_text(), stored.read_text()) == before
+    assert "expected a file to write" in capsys.readouterr().err
+
+
+def test_samples_that_cannot_be_kept_cost_no_answer(tmp_path, measured, monkeypatch, capsys):
+    call("speed-baseline", "--reason", "first", "--results", tmp_path)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(speed_command, "write_json", full)
+    measured["update"] = 1.3
+    assert call("speed", "--results", tmp_path, "--keep-samples", tmp_path / "s.json") == 1
+    assert "The samples are not kept" in capsys.readouterr().out
 
 
 def test_samples_are_kept_though_they_cannot_be_judged(tmp_path, measured, monkeypatch, capsys):

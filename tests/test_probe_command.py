@@ -107,6 +107,8 @@ def mistake(old: str, new: str) -> str:
          "raised TypeError: Agent() takes no arguments at agent_under_test.py:13 in make_agent: agent = Agent(1)"),
         ("import nothing_of_this_name", "import agent_under_test raised ModuleNotFoundError: No module named "
          "'nothing_of_this_name' at agent_under_test.py:1"),
+        ("import sys\nsys.exit(0)", "import agent_under_test raised SystemExit: 0 at agent_under_test.py:2"),
+        (AGENT.replace("return 0\n", "raise SystemExit\n"), "step 0 of probe constant-reward raised SystemExit"),
         ("1 / 0", "import agent_under_test raised ZeroDivisionError: division by zero at agent_under_test.py:1"),
         ("def other(): pass", "agent_under_test has no function make_agent; it has other."),
         ("def f(:", "import agent_under_test raised SyntaxError"),
@@ -139,3 +141,12 @@ def test_a_wrong_argument_says_what_was_expected(probe, name, options, said):
 def test_the_command_line_does_not_wait_for_torch():
     program = "import sys, benchmarks.__main__; sys.exit('torch' in sys.modules or 'gymnasium' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["json.py", "benchmarks.py", "my.agent.v2.py"])
+def test_a_file_is_that_file_whatever_else_has_its_name(tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / name).write_text(AGENT)
+    assert main(["probe", f"{name}:make_agent", "--seeds", "1", "--observation", "vector", "--only", "truncation"]) == 1
+    assert "truncation" in capsys.readouterr().out

@@ -1,7 +1,12 @@
 import json
 import math
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
+import psutil
 import pytest
 
 from benchmarks.__main__ import main
@@ -107,3 +112,25 @@ def test_what_is_stored_is_read_by_name_and_what_was_replaced_is_not(tmp_path):
 def test_one_episode_has_no_error_and_is_refused(capsys):
     assert main(["random-play", "atari3", "--episodes", "1"]) == 2
     assert "Got 1 episodes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_is_told_to_end_leaves_its_games_at_once(told, tmp_path):
+    """Workers amid games of minutes end with it, and nothing is said of runs that would be kept."""
+    words = ["random-play", "name_this_game", "--episodes", "200", "--processes", "2"]
+    command = [sys.executable, "-m", "benchmarks", *words]
+    running = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    try:
+        while len(workers := psutil.Process(running.pid).children(recursive=True)) < 3:  # with the tracker of resources
+            assert running.poll() is None, running.stdout.read()
+            time.sleep(0.1)
+        running.send_signal(told)
+        said, _ = running.communicate(timeout=60)
+    finally:
+        running.kill()
+    assert (running.returncode, said) == (130, "Interrupted.\n")
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert alive == []

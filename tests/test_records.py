@@ -195,7 +195,9 @@ def test_a_record_without_a_part_is_broken(tmp_path, missing):
     [{"status": "great"}, {"member": {"game": "pong"}}, {"member": None}, {"protocol": []}, {"frames_done": "many"},
      {"frames_done": float("inf")}, {"protocol": {"name": "ci", "version": 1, "overrides": ["x"]}},
      {"config": {**RUN["config"], "momentum": 0.9}}, {"config": {}}, {"config": {**RUN["config"], "discount": "x"}},
-     {"provenance": None}, {"resumed": None}, {"resumed": [{"provenance": 3}]}, {"frames_done": -4}],
+     {"provenance": None}, {"resumed": None}, {"resumed": [{"provenance": 3}]}, {"frames_done": -4},
+     {"provenance": {"source": None}}, {"provenance": {"source": {"commit": 5}}}, {"provenance": {"machine": None}},
+     {"provenance": {"torch": []}}, {"resumed": [{"provenance": {"source": []}}]}],
 )  # fmt: skip
 def test_a_record_with_a_wrong_part_is_broken(tmp_path, changes):
     folder = edited(written(tmp_path / "run"), **changes)
@@ -227,7 +229,7 @@ def test_a_broken_evaluation_is_a_users_mistake(tmp_path):
         RunRecord.read(folder)
 
 
-@pytest.mark.parametrize("value", [None, "many", [5.0], True])
+@pytest.mark.parametrize("value", [None, "many", [5.0], True, 10**400])
 def test_a_score_that_is_no_number_is_a_users_mistake(tmp_path, value):
     folder = tmp_path / "run"
     write_run(folder, "qbert", 0, score=5.0)

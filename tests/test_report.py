@@ -269,3 +269,13 @@ def test_a_readme_is_not_written_from_results_that_are_not_there(readme, store, 
     with pytest.raises(UserError):
         update_page(readme, store, write=True)
     assert "old" in readme.read_text()
+
+
+def test_a_part_of_broken_results_is_named(readme, store):
+    """Whole JSON, of another form than its part expects."""
+    readme.write_text(README.replace("scores", "mutants"))
+    (store.root / "gates").mkdir(parents=True)
+    (store.root / "gates" / "mutants.json").write_text("{}")
+    with pytest.raises(UserError, match=r"the part mutants cannot be made of .*KeyError: 'mutants'.*restore it"):
+        update_page(readme, store, write=True)
+    assert "old" in readme.read_text()

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -335,6 +336,34 @@ def test_the_terminal_gets_the_text_and_the_file_the_format(form, reads, tmp_pat
     printed = capsys.readouterr()
     assert reads(printed.out)
     assert ("scores gate: FAIL" in printed.err) == (form != "text")
+
+
+def test_no_output_takes_the_place_of_what_is_judged_or_of_a_baseline(tmp_path, capsys):
+    mine, stored = Path(table(tmp_path / "mine.csv", cells(0.5))), tmp_path / "results/baselines/x/baseline.json"
+    stored.parent.mkdir(parents=True)
+    stored.write_text("{}")
+    before = mine.read_text()
+    for file in (mine, stored):
+        words = ["gate", "scores", "--candidate", str(mine), "--results", str(tmp_path / "results")]
+        assert main([*words, "--output", str(file)]) == 3
+        assert "it is left alone" in " ".join(capsys.readouterr().err.split())
+    assert (mine.read_text(), stored.read_text()) == (before, "{}")
+
+
+@pytest.mark.parametrize("words", [[], ["score"], ["--format", "json", "scores"]])
+def test_a_gate_that_is_mistyped_is_an_error_and_not_inconclusive(words, capsys):
+    assert main(["gate", *words]) == 3
+
+
+def test_a_mistake_in_what_is_no_gate_is_one_of_the_users(capsys):
+    assert main(["gate", "speed-baseline", "--nonsense"]) == 2
+
+
+@pytest.mark.parametrize("option", ["candidate", "baseline"])
+def test_an_empty_name_is_an_error_that_says_so(option, capsys):
+    """As an empty variable of a CI's job gives it."""
+    assert gate_scores(GateScores(**{option: ""})) == 3
+    assert f"--{option} is empty." in capsys.readouterr().out
 
 
 def test_an_error_is_written_in_the_format_too(tmp_path, capsys):

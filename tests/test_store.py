@@ -16,7 +16,7 @@ from benchmarks import baselines
 from benchmarks import store as store_module
 from benchmarks.runner import Matrix
 from benchmarks.seals import read_sealed
-from benchmarks.store import BASELINE_FILES, Store, write_text
+from benchmarks.store import BASELINE_FILES, Store, read_stored
 from dqn_ref.config import UserError
 from dqn_ref.protocols import CI, NATURE
 from dqn_ref.records import RunRecord
@@ -439,6 +439,17 @@ def change_the_hash_too(folder):
     (folder / "baseline.json").write_text(json.dumps(content))
 
 
+def test_a_baseline_that_cannot_be_written_is_a_users_mistake_and_leaves_nothing(store, runs, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    record = finished(runs)
+    monkeypatch.setattr(store_module.shutil, "copyfile", full)
+    with pytest.raises(UserError, match=r"No space left on device\. Choose another --results"):
+        store.create_baseline("x", [record], {}, "a test")
+    assert list((store.root / "baselines").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -481,20 +492,21 @@ def test_measurements_that_replace_one_another_within_a_second_are_all_kept(stor
     assert {json.loads(each.read_text())["ratio"] for each in path.parent.iterdir()} == {1, 2, 3}
 
 
-# ---------------------------------------------------------------------- files that the user named
+def test_a_measurement_keeps_its_place_where_a_newer_one_cannot_be_written(store, monkeypatch):
+    path = store.store_random_play("pong", {"schema": 1})
+    before = everything(path.parent)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(UserError, match="No space left"):
+        store.store_random_play("pong", {"schema": 1, "newer": True})
+    assert everything(path.parent) == before
 
 
-def test_a_file_that_the_user_named_replaces_an_older_one_but_nothing_that_was_read_or_recorded(tmp_path):
-    older, scores = tmp_path / "answer.json", tmp_path / "scores.csv"
-    for text in ("one", "two"):
-        write_text(older, text, [scores, tmp_path / "absent"])
-        assert older.read_text() == text
-    scores.write_text("mine")
-    (tmp_path / "link").symlink_to(scores)
-    write_run(tmp_path / "run", "qbert", 0)
-    episodes = (tmp_path / "run" / "episodes.csv").read_text()
-    for path in (scores, tmp_path / "link", tmp_path / "run" / "episodes.csv"):
-        with pytest.raises(UserError, match="it is left alone"):
-            write_text(path, "lost", [scores])
-    assert (scores.read_text(), (tmp_path / "run" / "episodes.csv").read_text()) == ("mine", episodes)
-    write_text(tmp_path / "run" / "verdict.json", "fine")
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "[" * 100_000])
+def test_a_stored_file_that_is_broken_is_named(tmp_path, content):
+    (tmp_path / "one.json").write_text(content)
+    with pytest.raises(UserError, match=r"one\.json .*Restore it"):
+        read_stored(tmp_path / "one.json")

@@ -92,3 +92,9 @@ def test_a_foreign_name_breaks_nothing_and_shows_nothing():
     suite = ElementTree.fromstring(as_junit(result).partition("\n")[2])
     assert suite.find("testcase/failure").get("message").split() == HOSTILE.split()
     assert json.loads(as_json(result))["headline"] == HOSTILE
+
+
+def test_junit_holds_no_character_that_xml_forbids():
+    """A candidate's name may hold any; what XML allows stays."""
+    suite = ElementTree.fromstring(as_junit(error("scores", "a\x01b\x0b \ud800 \tö\U0001f600")).partition("\n")[2])
+    assert "a\ufffdb\ufffd \ufffd \tö\U0001f600" in suite.find("system-out").text

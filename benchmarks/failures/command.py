@@ -19,7 +19,8 @@ from benchmarks.failures.matrix import FailureMatrix, Place, expand
 from benchmarks.failures.prices import Prices, made_seconds
 from benchmarks.failures.runner import run_failures, side_by_side
 from benchmarks.failures.variants import ALIASES, CLAIMS, REFERENCE, variants_named
-from benchmarks.store import Store, write_text
+from benchmarks.outputs import write_text
+from benchmarks.store import Store
 from benchmarks.suites import game_named
 from benchmarks.tables import plain_table
 from dqn_ref.config import format_frames
@@ -90,7 +91,7 @@ def failures_table(arguments: FailuresTable) -> int:
         (arguments.markdown, table.markdown(found)),
     ):
         if path:
-            write_text(path, text)
+            write_text(path, text, results=arguments.results)
     return 0
 
 

@@ -164,11 +164,11 @@ def markdown(found: Findings) -> str:
 def made_by(runs: Sequence[Run]) -> str:
     """Machines and source revisions of ``runs``, and how long they took."""
     origins = [origin for run in runs for origin in run.record.provenances]
-    machines = dict.fromkeys(machine_words(each["machine"]) for each in origins)
-    sources = dict.fromkeys(source_words(each["source"]) for each in origins)
+    machines = dict.fromkeys(machine_words(each.get("machine", {})) for each in origins)
+    sources = dict.fromkeys(source_words(each.get("source", {})) for each in origins)
     seconds = [run.record.seconds for run in runs]
     middle, least, most = (format_seconds(which(seconds)) for which in (median, min, max))
-    threads = " or ".join(str(count) for count in sorted({each["torch"]["threads"] for each in origins}))
+    threads = " or ".join(sorted({str(each.get("torch", {}).get("threads", "?")) for each in origins}))
     return (
         f"{len(runs)} runs, made by {'; '.join(machines)}, source {', '.join(sources)}; a run took {middle} (median; "
         f"{least} to {most}) on {threads} thread(s), whatever else the machine did."

@@ -15,6 +15,7 @@ from benchmarks.arguments import FramesOrDefault
 from benchmarks.curves import Curves
 from benchmarks.gates.scores import GATE, score_gate
 from benchmarks.gates.verdict import GateResult, error, write_answer
+from benchmarks.outputs import check_output
 from benchmarks.runner import Matrix
 from benchmarks.sources import PUBLISHED, alike, find_scores, run_curves, run_folders
 from benchmarks.store import Store
@@ -59,8 +60,11 @@ class GateScores:
 
 def gate_scores(arguments: GateScores) -> int:
     """Answer on the terminal and in ``--output``; returns the exit code. A mistake is an error too: 3, never 2."""
+    inputs = [Path(word) for word in (arguments.candidate, arguments.baseline) if word]
+    if arguments.output:
+        check_output(arguments.output, inputs, arguments.results)
     result = answer(arguments)
-    write_answer(result, arguments.format, arguments.output)
+    write_answer(result, arguments.format, arguments.output, inputs, arguments.results)
     return result.verdict.exit_code
 
 
@@ -73,6 +77,9 @@ def answer(arguments: GateScores) -> GateResult:
 
 
 def _answer(arguments: GateScores) -> GateResult:
+    for option, word in (("candidate", arguments.candidate), ("baseline", arguments.baseline)):
+        if word == "":
+            raise UserError(f"--{option} is empty. Name a baseline, a published source or a path, or leave it out.")
     matrix = Matrix.of(arguments.suite, arguments.protocol, arguments.frames, arguments.seeds)
     store, games = Store(arguments.results), tuple(map(game_named, arguments.games)) or matrix.games
     baseline = arguments.baseline or matrix.name

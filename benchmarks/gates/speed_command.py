@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +31,7 @@ from benchmarks.gates.speed_samples import (
     round_differences,
 )
 from benchmarks.gates.verdict import GateResult
+from benchmarks.outputs import check_output
 from benchmarks.speed.catalogue import GAME
 from benchmarks.store import Store
 from dqn_ref.config import UserError
@@ -107,16 +109,23 @@ class SpeedBaseline(Measuring):
 
 def gate_speed(arguments: SpeedGate) -> int:
     """Judge, print, write; returns the exit code."""
+    named = Path(arguments.baseline) if arguments.baseline else None
+    inputs = [path for path in (arguments.candidate, named, arguments.workloads) if path]
+    for path in filter(None, (arguments.output, arguments.keep_samples)):
+        check_output(path, inputs, arguments.results)
     try:
         _check(arguments)
         result = _judged(arguments)
     except UserError as error:
         result = verdict.error("speed", str(error))
-    verdict.write_answer(result, arguments.format, arguments.output)
+    verdict.write_answer(result, arguments.format, arguments.output, inputs, arguments.results)
     return result.verdict.exit_code
 
 
 def _check(arguments: SpeedGate) -> None:
+    for option, word in (("against", arguments.against), ("baseline", arguments.baseline)):
+        if word == "":
+            raise UserError(f"--{option} is empty. Name a {'revision' if option == 'against' else 'baseline'}.")
     if arguments.against and (arguments.candidate or arguments.baseline):
         raise UserError("--against measures both sides now; leave out --candidate and --baseline.")
     if not arguments.against and (arguments.repository != SOURCE or arguments.workloads):
@@ -125,8 +134,10 @@ def _check(arguments: SpeedGate) -> None:
         raise UserError("Another --repository needs --workloads FILE: what is to be timed in it.")
     if arguments.workloads and not arguments.workloads.is_file():
         raise UserError(f"There is no {arguments.workloads}. --workloads is a file, see benchmarks/gates/serving.py.")
-    if arguments.keep_samples and not arguments.keep_samples.absolute().parent.is_dir():
-        raise UserError(f"There is no folder {arguments.keep_samples.parent} to keep samples in. Make it first.")
+    if arguments.keep_samples and not (folder := arguments.keep_samples.absolute().parent).is_dir():
+        raise UserError(f"There is no folder {folder} to keep samples in. Make it first.")
+    if arguments.keep_samples and not os.access(folder, os.W_OK):
+        raise UserError(f"{folder} cannot be written; choose another place to keep samples in.")
     if min(arguments.threads, arguments.sessions) < 1:
         raise UserError("--threads and --sessions are 1 or above.")
 
@@ -151,23 +162,25 @@ def _now(arguments: SpeedGate) -> GateResult:
     # Of a baseline that cannot be compared with it is better told now than after the measurement.
     speed.check_sessions(find_baseline(folder, machine(), arguments.baseline))
     measured = measure_ratios(arguments, arguments.sessions)
-    _keep(arguments.keep_samples, measured)
+    unkept = _keep(arguments.keep_samples, measured)
     baseline = find_baseline(folder, measured["machine"], arguments.baseline)
     result = speed.judge_ratios(baseline, Measurement("this measurement", measured), named=named)
     if arguments.sessions == 1 and speed.wants_confirmation(result.checks):
         print("This looks like a loss; a second session has to show it too.", file=sys.stderr, flush=True)
         measured["sessions"] += measure_ratios(arguments, 1)["sessions"]
-        _keep(arguments.keep_samples, measured)
+        unkept = _keep(arguments.keep_samples, measured)
         result = speed.judge_ratios(baseline, Measurement("this measurement", measured), named=named)
-    return result
+    return replace(result, notes=(*result.notes, *unkept))
 
 
-def _keep(path: Path | None, content: Mapping[str, Any]) -> None:
+def _keep(path: Path | None, content: Mapping[str, Any]) -> list[str]:
+    """Keep samples, before they are judged; what is to be noted if they cannot be, which costs no answer."""
     if path:
         try:
             write_json(path, content)
         except OSError as error:
-            raise UserError(f"{path} cannot be written: {error.strerror}. Choose another --keep-samples.") from None
+            return [f"The samples are not kept: {path} cannot be written: {error.strerror}."]
+    return []
 
 
 # ---------------------------------------------------------------------- two revisions
@@ -198,8 +211,9 @@ def _against(arguments: SpeedGate, revision: str) -> GateResult:
     }  # fmt: skip
     source = {"commit": head, "dirty": bool(changed)}
     session = {"started": started, "seconds": round(time.perf_counter() - begin, 1), "source": source, "rounds": rounds}
-    _keep(arguments.keep_samples, content("pairs", plan, said, [session]) | {"compared": compared})
+    unkept = _keep(arguments.keep_samples, content("pairs", plan, said, [session]) | {"compared": compared})
     notes = ["Both sides ran with the same interpreter, installed dependencies and workloads; only the trees differ."]
+    notes += unkept
     if changed:
         few = ", ".join(changed[:5]) + (" ..." if len(changed) > 5 else "")
         notes.append(f"The candidate is the working tree with uncommitted changes: {few}.")
@@ -261,7 +275,9 @@ def speed_baseline(arguments: SpeedBaseline) -> int:
     if not arguments.reason.strip():
         raise UserError("A baseline needs a --reason, to be kept with it.")
     if arguments.sessions < (1 if arguments.add else speed.FEWEST_SESSIONS):
-        raise UserError(f"Got {arguments.sessions} sessions; a baseline holds at least {speed.FEWEST_SESSIONS}.")
+        raise UserError(
+            f"Got {arguments.sessions} sessions; expected at least {1 if arguments.add else speed.FEWEST_SESSIONS}."
+        )
     source = source_revision()
     if source["commit"] is None or source["dirty"]:
         raise UserError("The source has uncommitted changes; commit, and measure again.")

@@ -21,6 +21,7 @@ from dqn_ref.config import UserError
 from dqn_ref.provenance import machine_words, source_words
 
 SCHEMA = 1
+MOST = 1e300  # of a sample, or of its work: a whole number in JSON may be beyond all that can be calculated with
 KINDS = {"ratios": {"tree"}, "pairs": {"candidate", "baseline"}}  # the sides of each
 FINGERPRINT = ("gpu", "vector", "cpu", "cores")  # what tells machines apart, what matters most first
 BENCHMARKS = ("training", "playing", "acting", "replay_sample", "update")  # compared between revisions
@@ -70,14 +71,14 @@ class Measurement:
         except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{path} cannot be read: {error}.") from None
         found = content.get("kind") if isinstance(content, dict) else None
-        if found not in KINDS or content.get("schema") != SCHEMA:
+        if not isinstance(found, str) or found not in KINDS or content.get("schema") != SCHEMA:
             raise UserError(
                 f"{path} is no measurement of the speed gate (schema {SCHEMA}). What python -m benchmarks.speed stores "
                 "was not measured in turn, and cannot be judged."
             )
         try:
             _check_content(content)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UserError(f"{path} is broken: {type(error).__name__} {error}.") from None
         return cls(str(path), content)
 
@@ -100,10 +101,14 @@ class Measurement:
 
 def _check_content(content: Mapping[str, Any]) -> None:
     names = set(content["work"])
+    if not all(0 < units < MOST for units in content["work"].values()):
+        raise ValueError("the work of a call is no number above 0")
     if not content["sessions"] or not all(session["rounds"] for session in content["sessions"]):
         raise ValueError("no session, or one without rounds")
     for session in content["sessions"]:
-        session["source"]["commit"], session["source"]["dirty"]
+        _ = session["source"]["dirty"]
+        if not isinstance(session["source"]["commit"], str | None):
+            raise TypeError("a source's commit is no text")
         for each in session["rounds"]:
             if set(each["samples"]) != KINDS[content["kind"]]:
                 raise ValueError("a round lacks a side, or has others")
@@ -111,7 +116,7 @@ def _check_content(content: Mapping[str, Any]) -> None:
                 lengths = {len(seconds) for seconds in samples.values()}
                 if set(samples) != names or len(lengths) != 1 or 0 in lengths:
                     raise ValueError("a round lacks samples of a benchmark, or has others")
-                if not all(0 < second < math.inf for seconds in samples.values() for second in seconds):
+                if not all(0 < second < MOST for seconds in samples.values() for second in seconds):
                     raise ValueError("a sample is no time")
     content["settings"].items(), content["about"].items(), content["machine"]["cpu"], content["machine"]["cores"]
 
@@ -166,8 +171,11 @@ def find_baseline(folder: Path, machine: Mapping[str, Any], named: str | None) -
         UserError: there is none.
     """
     if named:
-        path = Path(named)
-        chosen = Measurement.read(path if path.suffix == ".json" else folder / named / "gate.json")
+        path = Path(named) if named.endswith(".json") else folder / named / "gate.json"
+        if not path.exists():
+            known = ", ".join(each.parent.name for each in sorted(folder.glob("*/gate.json"))) or "none"
+            raise UserError(f"There is no {path}. Name a file, or a machine whose baseline is stored: {known}.")
+        chosen = Measurement.read(path)
     else:
         found = [Measurement.read(path) for path in sorted(folder.glob("*/gate.json"))]
         if not found:

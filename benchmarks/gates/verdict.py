@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import enum
 import json
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from benchmarks.markdown import escaped, table
-from benchmarks.store import write_text
+from benchmarks.outputs import write_text
+
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2
 
 SCHEMA = 1
 
@@ -110,7 +113,8 @@ def as_junit(result: GateResult) -> str:
             ElementTree.SubElement(case, kind, message=check.words)
     ElementTree.SubElement(suite, "system-out").text = as_text(result)
     ElementTree.indent(suite)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
+    text = NOT_XML.sub("\N{REPLACEMENT CHARACTER}", ElementTree.tostring(suite, encoding="unicode"))
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'
 
 
 def as_markdown(result: GateResult) -> str:
@@ -127,8 +131,13 @@ def as_markdown(result: GateResult) -> str:
 FORMATS = {"text": as_text, "json": as_json, "junit": as_junit, "markdown": as_markdown}
 
 
-def write_answer(result: GateResult, format_name: str, output: Path | None) -> None:
-    """Print ``result`` as text, and as ``format_name`` to ``output``, or instead to standard output."""
+def write_answer(
+    result: GateResult, format_name: str, output: Path | None, inputs: Sequence[Path], results: Path
+) -> None:
+    """Print ``result`` as text, and as ``format_name`` to ``output``, or instead to standard output.
+
+    Raises UserError: ``output`` cannot be written, or must not be (see outputs.py).
+    """
     text, document = as_text(result), FORMATS[format_name](result)
     if output is None:
         print(document.rstrip("\n"))
@@ -136,4 +145,4 @@ def write_answer(result: GateResult, format_name: str, output: Path | None) -> N
             print(text, file=sys.stderr)
         return
     print(text)
-    write_text(output, document if document.endswith("\n") else document + "\n")
+    write_text(output, document if document.endswith("\n") else document + "\n", inputs, results)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from benchmarks.plots.style import look, number_axis, panels, plain_number, save
 from benchmarks.plots.words import Entry, finish, shortened
 from benchmarks.speed.catalogue import RATIOS, kind_of, size_of
 from benchmarks.speed.result import ratios, unit_seconds
+from benchmarks.store import read_stored
 from benchmarks.words import count
 from dqn_ref.provenance import machine_words, source_words
 
@@ -43,7 +43,7 @@ class Taken:
 def measurements(folder: Path, name: str) -> list[Taken]:
     """Stored measurements called ``name`` in a machine's ``folder``, oldest first; one without a date is the oldest."""
     paths = sorted([*folder.glob(f"{name}.json"), *folder.glob(f"{name}.until-*.json")])
-    found = [json.loads(path.read_text()) for path in paths]
+    found = [read_stored(path) for path in paths]
     taken = [Taken(each.get("started") or each.get("measured"), source_words(each["source"]), each) for each in found]
     return sorted(taken, key=lambda each: each.when or "")
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.console import console, say
-from benchmarks.store import Store, write_text
+from benchmarks.outputs import write_text
+from benchmarks.store import Store
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,13 @@ def confusion(arguments: Confusion) -> int:
     for name, words in tables.sentences(looked):
         say(f"{name}: {words}")
     if arguments.markdown:
-        write_text(arguments.markdown, tables.markdown(looked))
+        write_text(arguments.markdown, tables.markdown(looked), results=arguments.results)
     if arguments.json:
-        write_text(arguments.json, json.dumps(tables.as_json(looked), indent=1, allow_nan=False) + "\n")
+        write_text(
+            arguments.json,
+            json.dumps(tables.as_json(looked), indent=1, allow_nan=False) + "\n",
+            results=arguments.results,
+        )
     if arguments.plots:
         from benchmarks.doctor.confusion.drawing import draw_confusion
 

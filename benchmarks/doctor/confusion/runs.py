@@ -168,7 +168,7 @@ def _looked(group: str, variant: str, record: RunRecord) -> DiagnosedRun:
         lint=tuple(each.rule for each in findings if each.severity != "hint"),
         hints=tuple(each.rule for each in findings if each.severity == "hint"),
         causes=confident(diagnose(read_log(record.folder).without_settings(*KEPT_SETTINGS))),
-        origin=(machine_words(provenance["machine"]), source_words(provenance["source"])),
+        origin=(machine_words(provenance.get("machine", {})), source_words(provenance.get("source", {}))),
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import json
 import sys
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -86,9 +89,11 @@ def _matrix(arguments: Probe) -> int:
 
     if arguments.only or arguments.agent != REFERENCE or arguments.json:
         raise UserError("--matrix probes planted faults with every probe; expected no AGENT, --only or --json with it.")
+    store = Store(arguments.results)
+    store.check_writable()
     record = matrix_record(arguments.observation or "vector", arguments.seeds)
     say(matrix_markdown(record))
-    say(f"Stored in {Store(arguments.results).store_probes(record)}")
+    say(f"Stored in {store.store_probes(record)}")
     return 0
 
 
@@ -116,13 +121,13 @@ def load(name: str) -> Any:
             raise UserError(f"There is no file {place}; expected the Python file that has {attribute}.")
         folder, place = str(path.resolve().parent), path.stem
     else:
-        folder = str(Path.cwd())
+        path, folder = None, str(Path.cwd())
     if folder not in sys.path:
         sys.path.insert(0, folder)
     from benchmarks.doctor.probes.subject import raised
 
     try:
-        module = importlib.import_module(place)
+        module = importlib.import_module(place) if path is None else _module(path)
     except ModuleNotFoundError as error:
         if error.name is not None and (place == error.name or place.startswith(f"{error.name}.")):
             raise UserError(
@@ -130,7 +135,7 @@ def load(name: str) -> Any:
                 f"{attribute}. Run the command where `import {place}` works, or name a file: path/file.py:{attribute}."
             ) from None
         raise raised(error, f"import {place}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise raised(error, f"import {place}") from None
     factory = getattr(module, attribute, None)
     if not callable(factory):
@@ -140,3 +145,14 @@ def load(name: str) -> Any:
             "Expected: def make_agent(observation_space, num_actions, agent_steps, seed)."
         )
     return factory
+
+
+def _module(path: Path) -> ModuleType:
+    """The Python file at ``path``, whatever else may have its name."""
+    loader = SourceFileLoader(f"probed_{path.stem}", str(path))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[loader.name] = module  # dataclasses look there
+    loader.exec_module(module)
+    return module

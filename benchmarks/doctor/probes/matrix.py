@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.doctor.probes.protocol import Form
-from benchmarks.store import Store
+from benchmarks.store import Store, read_stored
 from dqn_ref.config import UserError
 from dqn_ref.provenance import machine, machine_words, source_revision, source_words
 
@@ -50,7 +49,7 @@ def read_matrix(store: Store, observation: Form = "vector") -> dict[str, Any]:
             f"There is no {path}; run python -m benchmarks probe --matrix --observation {observation} "
             f"--results {store.root}."
         )
-    return json.loads(path.read_text())  # type: ignore[no-any-return]
+    return read_stored(path)  # type: ignore[no-any-return]
 
 
 def roots(row: Mapping[str, Any]) -> list[str]:

@@ -23,7 +23,7 @@ METHODS = {
 }
 
 
-def raised(error: Exception, doing: str) -> UserError:
+def raised(error: BaseException, doing: str) -> UserError:
     """The message for an exception out of a user's code: its last line of code, what it said, and where we were."""
     frames = traceback.extract_tb(error.__traceback__)
     last = frames[-1]
@@ -51,7 +51,7 @@ def make_subject(
         ) from None
     try:
         agent = make_agent(**words)  # type: ignore[arg-type]
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise raised(error, f"{name}(observation_space={space}, num_actions={num_actions}, ...)") from None
     return Subject(agent, num_actions, probe)
 
@@ -130,7 +130,7 @@ class Subject:
     def _call(self, method: str, *values: Any) -> Any:
         try:
             return getattr(self.agent, method)(*values)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise raised(error, f"{METHODS[method]}{self._where()}") from None
 
     def _where(self) -> str:

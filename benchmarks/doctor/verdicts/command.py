@@ -9,7 +9,7 @@ from pathlib import Path
 import tyro
 
 from benchmarks.console import say
-from benchmarks.store import write_text
+from benchmarks.outputs import write_text
 
 
 @dataclass(frozen=True)
