@@ -107,13 +107,14 @@ def play_all(games: Sequence[str], episodes: int, processes: int) -> Iterator[Pl
     jobs = [(game, policy, episodes) for game in games for policy in POLICIES]
     pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin_worker)
     try:
-        yield from pool.map(play, *zip(*jobs, strict=True))
+        for future in [pool.submit(play, *job) for job in jobs]:
+            yield future.result()
     except BaseException:
         for worker in active_children():  # each may be amid a game of minutes
             worker.kill()
         raise
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown()
 
 
 def _begin_worker() -> None:

@@ -127,6 +127,7 @@ def test_a_command_that_is_told_to_end_leaves_its_games_at_once(told, tmp_path):
         while len(workers := psutil.Process(running.pid).children(recursive=True)) < 3:  # with the tracker of resources
             assert running.poll() is None, running.stdout.read()
             time.sleep(0.1)
+        time.sleep(1)  # the last of them is known to its parent
         running.send_signal(told)
         said, _ = running.communicate(timeout=60)
     finally:
