@@ -200,7 +200,8 @@ class Store:
                 _keep_older(place)
                 new.rename(place)
         except OSError as error:
-            raise UserError(f"{place} cannot be written: {error.strerror}. Choose another --results.") from None
+            what = error.filename or place  # a record's file that is gone is no fault of the place
+            raise UserError(f"{place} cannot be made: {what}: {error.strerror}. Choose another --results.") from None
 
     # ------------------------------------------------------------------ speed
 
