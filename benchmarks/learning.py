@@ -58,9 +58,9 @@ class Group:
     def name(self) -> str:
         """``this DQN``, and what of it is not the protocol's."""
         changes = self.records[0].overrides
-        if changes == CHOICES:
-            return LIKE_THEIRS
-        return ", ".join([OURS, *(f"`{field} = {value}`" for field, value in changes.items())])
+        like_theirs = changes.items() >= CHOICES.items()
+        own = [f"`{field} = {value}`" for field, value in changes.items() if not (like_theirs and field in CHOICES)]
+        return ", ".join([LIKE_THEIRS if like_theirs else OURS, *own])
 
     def explained(self, game: str, frames: int) -> list[float]:
         """Share of their targets' variance that the values of each run explain: the median of the 500k frames before.
@@ -103,17 +103,8 @@ def read_groups(store: Store) -> list[Group]:
 
 def markdown(store: Store) -> str:
     """The runs beside the published ones, what their values explain, and what all this stands on."""
-    groups, theirs, anchors = read_groups(store), published(PUBLISHED), human_and_random()
-    names, ours = [group.name for group in groups], [group.curves for group in groups]
-    scores, explained = list[tuple[str, ...]](), list[tuple[str, ...]]()
-    for game in sorted({game for curves in ours for game in curves.games} & set(theirs.games)):
-        for frames in theirs.budgets([game]):
-            sides = [curves.raw_at(game, frames) for curves in (*ours, theirs)]
-            if not any(map(len, sides[:-1])):
-                continue
-            place, anchor = (game, format_frames(frames)), anchors[game]
-            scores.append((*place, *map(_words, sides), f"{anchor.random:,.1f}", f"{anchor.human:,.1f}"))
-            explained.append((*place, *(_shares(group.explained(game, frames)) for group in groups)))
+    groups, theirs = read_groups(store), published(PUBLISHED)
+    games = sorted({game for group in groups for game in group.curves.games} & set(theirs.games))
     evaluation = groups[0].curves.measured
     facts = [
         *(line for group in groups for line in group.facts(store)),
@@ -124,14 +115,33 @@ def markdown(store: Store) -> str:
         f"{PUBLISHED}: {ORIGINS[PUBLISHED]}, the paper's settings, except for its choices, which here are "
         f"`{options(CHOICES)}`, and that {DIFFERS}. Not measured alike, as far as known: "
         f"{'; '.join(evaluation.differences(theirs.measured)) or 'nothing'}.",
-        *_tests([*zip(names, ours, strict=True), (PUBLISHED, theirs)]),
+        *_tests([*((group.name, group.curves) for group in groups), (PUBLISHED, theirs)]),
     ]
     return "\n".join([
-        table(("game", "frames", *names, PUBLISHED, "random play", "human"), scores, ("game",)),
-        "How much of the variance of their targets the values explain (of each seed; median of 500k frames):\n",
-        table(("game", "frames", *names), explained, ("game",)),
+        *(_game(game, groups, theirs) for game in games),
+        "*Explained*: how much of the variance of their targets the values explain (of each seed; median of 500k "
+        "frames).\n",
         folded("How these were made and measured, and each evaluation", "".join(f"- {fact}\n" for fact in facts)),
     ])  # fmt: skip
+
+
+def _game(game: str, groups: Sequence[Group], theirs: Curves) -> str:
+    """The table of a game: a row for each group that has runs of it, at the budgets that any of them reached."""
+    groups, anchor = [group for group in groups if game in group.curves.games], human_and_random()[game]
+    budgets = [each for each in theirs.budgets([game]) if any(len(group.curves.raw_at(game, each)) for group in groups)]
+    after = [format_frames(frames) for frames in budgets]
+    rows = [
+        (group.name, *_scores(group.curves, game, budgets), *(_shares(group.explained(game, each)) for each in budgets))
+        for group in groups
+    ]
+    rows.append((PUBLISHED, *_scores(theirs, game, budgets), *("" for _ in budgets)))
+    for name, score in (("random play", anchor.random), ("human", anchor.human)):
+        rows.append((name, *(f"{score:,.1f}" for _ in budgets), *("" for _ in budgets)))
+    return table((game, *(f"after {each}" for each in after), *(f"explained, {each}" for each in after)), rows)
+
+
+def _scores(curves: Curves, game: str, budgets: Sequence[int]) -> list[str]:
+    return [_words(curves.raw_at(game, frames)) for frames in budgets]
 
 
 def options(changes: Mapping[str, object]) -> str:

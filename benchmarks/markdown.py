@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-# Signs that mean something to GitHub's Markdown inside a line; an underscore within a word, as in ms_pacman, does not.
-MEANING = re.compile(r"[&<>|\[\]`*~@#$\\]|(?<!\w)_|_(?!\w)|(?<=www)\.|:(?=//)")
+# Signs that mean something to GitHub's Markdown inside a line; one underscore within a word, as in ms_pacman, does not.
+MEANING = re.compile(r"[&<>|\[\]`*~@#$\\]|(?<![^\W_])_|_(?![^\W_])|(?<=www)\.|:(?=//)")
 
 
 def escaped(text: str) -> str:

@@ -15,6 +15,7 @@ RENDERER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 @given(st.text(st.characters(exclude_categories=["C", "Z"]) | st.sampled_from("`*_~|[]()<>&#!\\x ")))
 @example("a|b <script> ![x](y) **b** `c` ~~s~~ &amp; \\| <https://e.com> _i_")
+@example("__0__")
 def test_a_cell_shows_what_was_given_and_nothing_more(text):
     shown = re.search("<td>(.*?)</td>", RENDERER.render(f"| a |\n|---|\n| x{escaped(text)}x |\n"), re.DOTALL)
     assert "<" not in shown[1]

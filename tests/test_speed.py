@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -403,7 +404,9 @@ def measure_quickly(folder, device):
     """The real command in tiny sizes, in a process of its own: what it printed, and what it stored."""
     command = [sys.executable, "-m", "benchmarks.speed", "--quick", "--device", device, "--members", "2", "1", "1",
                "--results", str(folder)]  # fmt: skip
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    # pytest-benchmark measures nothing in a worker of pytest-xdist, and would take the command's own pytest for one.
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST_")}
+    done = subprocess.run(command, cwd=ROOT, env=outside, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = folder.glob("speed/*/*.json")
     assert path.name == "speed-quick.json"
