@@ -165,14 +165,14 @@ def _over_chance(store: Store, record: RunRecord) -> str:
     return f" ({f'above random play, p {p_value(p)}' if p < 0.05 else 'not above random play'})"
 
 
-def _tests(columns: Sequence[tuple[str, Curves]]) -> Iterator[str]:
-    """Every two columns, over the games that both have, at their last common budget, where a test can show anything.
+def _tests(rows: Sequence[tuple[str, Curves]]) -> Iterator[str]:
+    """Every two rows, over the games that both have, at their last common budget, where a test can show anything.
 
-    Raises UserError: a column has not the same seeds of each of these games.
+    Raises UserError: a row has not the same seeds of each of these games.
     """
     untold = list[float]()  # the smallest p of each that can show nothing
     count = 0
-    for (name, one), (other_name, other) in combinations(columns, 2):
+    for (name, one), (other_name, other) in combinations(rows, 2):
         games = [game for game in one.games if game in other.games]
         if not (budgets := set(one.budgets(games)) & set(other.budgets(games)) if games else set()):
             continue
@@ -191,7 +191,7 @@ def _tests(columns: Sequence[tuple[str, Curves]]) -> Iterator[str]:
         )
     if untold:
         yield (
-            f"No {'other ' if count else ''}two of these columns can show a difference, whatever they score: the "
+            f"No {'other ' if count else ''}two of these rows can show a difference, whatever they score: the "
             f"smallest p that a permutation test of any could give is {min(untold):.2g}."
         )
 

@@ -46,7 +46,7 @@ def test_scores_are_means_over_iterations_beside_those_of_nnabla_at_the_same_fra
     assert "this DQN, the evaluations of assault-s1: 310.0 after 1M, 600.0 after 2M." in text
     assert "this DQN: protocol nature-v1 in float32, stopped at 2M frames." in text
     # 2 of the 10 ways to choose 2 of 5.
-    assert "No two of these columns can show a difference, whatever they score: the smallest p" in text
+    assert "No two of these rows can show a difference, whatever they score: the smallest p" in text
     assert "test of any could give is 0.2." in text
     assert "cap of an episode: at most 108,000 frames an episode on one side, not known on the other" in text
 
@@ -65,7 +65,7 @@ def test_over_two_games_two_seeds_against_three_can_differ(tmp_path):
     text = markdown(store)
     assert "this DQN against nnabla-rl-dqn, over 2 games after 2M frames: difference of means, in units" in text
     assert "each game's spread, +1.62, p = 0.02 (two-sided permutation test within games; 0.02 is" in text
-    assert "two of these columns can show" not in text
+    assert "two of these rows can show" not in text
 
 
 def test_a_final_network_is_held_against_chance_where_chance_was_played(tmp_path):
