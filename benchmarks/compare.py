@@ -49,7 +49,7 @@ class Comparison:
     @property
     def p_value(self) -> float:
         """Two-sided: the chance of a difference of IQM so large, either way, if the two were equal."""
-        return min(1.0, 2 * min(self.test.p_lower, self.test.p_higher))
+        return self.test.p_two_sided
 
     @property
     def suite(self) -> str | None:

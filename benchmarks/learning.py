@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from benchmarks.compare import LEVEL
 from benchmarks.costs import format_seconds
 from benchmarks.curves import Curves
-from benchmarks.failures.numbers import p_value
 from benchmarks.markdown import folded, table
 from benchmarks.permutation import mean_test, number_of, permutation_test, standardised_difference
 from benchmarks.random_play import chance
@@ -23,7 +22,7 @@ from benchmarks.reference import human_and_random
 from benchmarks.scores import iteration_scores, protocol_evaluation
 from benchmarks.sources import ORIGINS, published, run_curves, run_folders
 from benchmarks.store import Store
-from benchmarks.words import count, revisions
+from benchmarks.words import count, p_value, revisions
 from dqn_ref.config import DQNConfig, UserError, format_frames
 from dqn_ref.provenance import machine_words
 from dqn_ref.records import RunRecord
@@ -183,11 +182,10 @@ def _tests(rows: Sequence[tuple[str, Curves]]) -> Iterator[str]:
             continue
         count += 1
         test = permutation_test(*sides, statistic=standardised_difference)
-        p = min(1.0, 2 * min(test.p_lower, test.p_higher))
         yield (
             f"{name} against {other_name}, over {len(games)} games after {format_frames(max(budgets))} frames: "
-            f"difference of means, in units of each game's spread, {test.difference:+.2f}, p = {p:.2g} (two-sided "
-            f"permutation test within games; {least:.2g} is the smallest p that it could give)."
+            f"difference of means, in units of each game's spread, {test.difference:+.2f}, p = {test.p_two_sided:.2g} "
+            f"(two-sided permutation test within games; {least:.2g} is the smallest p that it could give)."
         )
     if untold:
         yield (

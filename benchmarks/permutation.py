@@ -29,6 +29,11 @@ class Test:
     relabellings: int
     exact: bool
 
+    @property
+    def p_two_sided(self) -> float:
+        """Twice the smaller one-sided p-value."""
+        return min(1.0, 2 * min(self.p_lower, self.p_higher))
+
 
 def iqm(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean of the middle half of the last axis, [..., N] -> [...]; a quarter of N, rounded down, is cut at each end."""

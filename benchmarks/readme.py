@@ -11,8 +11,10 @@ from typing import Any
 
 from benchmarks import baselines, learning, random_play
 from benchmarks.costs import format_seconds
-from benchmarks.doctor.confusion import finished, held_out, tables
+from benchmarks.doctor.confusion import tables
+from benchmarks.doctor.confusion.counts import held_out
 from benchmarks.doctor.confusion.drawing import draw_confusion
+from benchmarks.doctor.confusion.runs import finished
 from benchmarks.doctor.lint_command import rules_table
 from benchmarks.doctor.probes.ladder import ladder_table
 from benchmarks.doctor.probes.matrix import matrix_markdown, read_matrix

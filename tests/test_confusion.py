@@ -17,19 +17,27 @@ from synthetic_logs import healthy, with_settings
 import benchmarks.__main__ as cli
 import benchmarks.page.charts as charts
 import benchmarks.page.content as content
-from benchmarks.doctor.confusion import (
-    RIGHT,
-    DiagnosedRun,
+from benchmarks.doctor.confusion import tables
+from benchmarks.doctor.confusion.counts import (
+    Rate,
+    answers,
     confusion_matrix,
     first_right,
-    look,
+    lint_finds,
     named_right,
     rates,
-    tables,
 )
-from benchmarks.doctor.confusion.counts import Rate, answers, lint_finds
 from benchmarks.doctor.confusion.drawing import draw_confusion
-from benchmarks.doctor.confusion.runs import KEPT_SETTINGS, NOTHING, TUNED_GROUP, TUNED_ON, confident
+from benchmarks.doctor.confusion.runs import (
+    KEPT_SETTINGS,
+    NOTHING,
+    RIGHT,
+    TUNED_GROUP,
+    TUNED_ON,
+    DiagnosedRun,
+    confident,
+    look,
+)
 from benchmarks.doctor.lint_command import rules_table
 from benchmarks.doctor.verdicts import diagnose, read_log
 from benchmarks.doctor.verdicts.causes import BY_ID

@@ -12,7 +12,6 @@ from benchmarks.failures.effects import Learnt
 from benchmarks.failures.findings import Findings, Run, find, groups, scores_of
 from benchmarks.failures.inside import Inside
 from benchmarks.failures.inside_table import beyond_words
-from benchmarks.failures.numbers import p_value, points, share
 from benchmarks.failures.table import ABOVE_BOTH, NO_RUNS, learnt_word
 from benchmarks.failures.variants import CLAIMS, CONTROL, REFERENCE, VARIANTS, Variant
 from benchmarks.markdown import folded, table
@@ -21,7 +20,7 @@ from benchmarks.random_play import HELD, chance
 from benchmarks.sources import published
 from benchmarks.store import Store
 from benchmarks.suites import suite_games
-from benchmarks.words import count
+from benchmarks.words import count, p_value, points, share
 from dqn_ref.config import DQNConfig, format_frames
 from dqn_ref.protocols import NATURE
 

@@ -8,8 +8,8 @@ from typing import Any
 from benchmarks.failures.effects import LEVEL
 from benchmarks.failures.findings import Findings
 from benchmarks.failures.inside import Inside
-from benchmarks.failures.numbers import or_none, p_value, share
 from benchmarks.failures.variants import CLAIMS, CONTROL
+from benchmarks.words import or_none, p_value, share
 
 INSIDE_HEADER = (
     "variant", "game", "seeds", "mean Q", "return", "TD error", "entropy", "dormant", "rewards", "bound",

@@ -13,10 +13,10 @@ from benchmarks.costs import format_seconds
 from benchmarks.failures.effects import CONFIDENCE, LEARNT_MARGIN, LEVEL, POWER, Effect, Learnt, Verdict
 from benchmarks.failures.findings import Findings, Row, Run, find, groups, scores_of
 from benchmarks.failures.inside_table import INSIDE_HEADER, inside_as_json, inside_notes, inside_rows
-from benchmarks.failures.numbers import or_none, p_value, points, share, signed
 from benchmarks.failures.variants import ALIASES, CLAIMS, CONTROL, REFERENCE, VARIANTS
 from benchmarks.markdown import folded, table
 from benchmarks.store import Store
+from benchmarks.words import or_none, p_value, points, share, signed
 from dqn_ref.config import format_frames
 from dqn_ref.provenance import machine_words, source_words
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.doctor.confusion import DiagnosedRun, finished, tables
+from benchmarks.doctor.confusion import tables
+from benchmarks.doctor.confusion.runs import DiagnosedRun, finished
 from benchmarks.failures.findings import find, groups
 from benchmarks.failures.table import HEADER, table_rows
 from benchmarks.page.foreign import clean
