@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import isfinite
+from math import isfinite, isnan
 from pathlib import Path
 from statistics import fmean, median
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.compare import LEVEL
 from benchmarks.costs import format_seconds
 from benchmarks.curves import Curves
+from benchmarks.failures.inside import goes_beyond, value_bound
 from benchmarks.markdown import folded, table
 from benchmarks.permutation import mean_test, number_of, permutation_test, standardised_difference
 from benchmarks.random_play import chance
@@ -85,7 +86,7 @@ class Group:
             f"{revisions(self.records)}.",
             *(
                 f"{self.name}, the evaluations of {record.folder.name}: {_evaluations(record)}"
-                f"{_over_chance(store, record)}."
+                f"{_over_chance(store, record)}{_beyond_bound(record)}."
                 for record in self.records
             ),
         ]
@@ -162,6 +163,15 @@ def _over_chance(store: Store, record: RunRecord) -> str:
     returns = np.array([each["raw_return"] for each in protocol_evaluation(record)["episodes"]], np.float64)
     p = mean_test(returns, np.array(played.returns[0], np.float64)).p_higher
     return f" ({f'above random play, p {p_value(p)}' if p < 0.05 else 'not above random play'})"
+
+
+def _beyond_bound(record: RunRecord) -> str:
+    """How far values have left the range that returns can have; nothing where they never did."""
+    bound, rows = value_bound(record.config), record.progress()
+    if bound is None or not goes_beyond(rows, bound):
+        return ""
+    largest = max(row["q_max"] for row in rows if not isnan(row["q_max"]))
+    return f"; values reach {largest:.2g}, and no return can exceed {bound:g}"
 
 
 def _tests(rows: Sequence[tuple[str, Curves]]) -> Iterator[str]:

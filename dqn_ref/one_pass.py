@@ -34,6 +34,11 @@ def by_operations() -> Iterator[None]:
         _by_operations = before
 
 
+def as_on_a_cpu(tensor: Tensor) -> bool:
+    """Whether ``tensor`` lies on a CPU and is not to be computed with as on a GPU."""
+    return tensor.is_cpu and not _by_operations
+
+
 def compiled(loop: Callable[..., None]) -> Callable[..., None] | None:
     """``loop``, compiled; None where Numba is not to be had, and ``by_operations``."""
     return None if _by_operations else _compiled(loop)

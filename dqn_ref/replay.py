@@ -78,6 +78,7 @@ class Replay:
         self.frames = torch.empty((slots, num_streams, 84, 84), dtype=torch.uint8, device=device)
         self.info = torch.zeros((self._ring, num_streams, 5), dtype=torch.float32, device=device)
         self._past = torch.arange(STACK - 1, -1, -1, device=device)  # [3, 2, 1, 0]
+        self._streams = torch.arange(num_streams, device=device)
         # For what is captured: a slot, not a number. Of one element, because an index of none is read by the host.
         self._newest = torch.zeros(1, dtype=torch.int64, device=device)
         self._upload_frame = Upload((num_streams, 84, 84), torch.uint8, device)
@@ -154,8 +155,7 @@ class Replay:
         """The states that the agents act in, [C, 4, 84, 84] u8."""
         history = self.info[self._newest, :, HISTORY][0]  # [C]
         slots = (self._newest - self._past).expand(self.num_streams, STACK)  # [C, 4]
-        stream = torch.arange(self.num_streams, device=self.frames.device)
-        return self._stacks(slots, stream, history)
+        return self._stacks(slots, self._streams, history)
 
     def slots_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Slots of transitions numbered 0 to ``size`` - 1, in no order in time; the same shape."""
@@ -202,4 +202,6 @@ class Replay:
 
     def _masked(self, frames: Tensor, history: Tensor) -> Tensor:
         """Zero the frames [N, 4, 84, 84] that lie before the history [N] of the newest one."""
-        return frames * (self._past <= history[:, None])[:, :, None, None]
+        keep = -(self._past <= history[:, None]).long()  # all bits of a word, or none
+        words = frames.flatten(2).view(torch.int64) & keep[:, :, None]  # eight pixels at a time
+        return words.view(torch.uint8).view(frames.shape)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dqn_ref import one_pass
+from dqn_ref.network import NatureNetwork
 from dqn_ref.one_pass import by_operations, channels_last, compiled, flat, rmsprop_step
 from dqn_ref.optimizer import RMSProp
 
@@ -102,6 +103,18 @@ def test_channels_last_holds_the_same_bytes_in_torchs_order(state):
     assert torch.equal(ours.permute(0, 2, 3, 1).flatten(), operations.permute(0, 2, 3, 1).flatten())
     ours.zero_()
     assert torch.equal(state, before)
+
+
+@pytest.mark.parametrize("type_", [torch.float32, torch.bfloat16])
+def test_a_network_is_shown_the_same_on_a_cpu_as_on_a_gpu(type_):
+    """Bit by bit: in bfloat16, which holds every byte, a quotient is rounded once in either order."""
+    network = NatureNetwork(4, torch.Generator().manual_seed(0), torch.device("cpu")).to(type_)
+    state = torch.arange(256, dtype=torch.uint8).repeat(4 * 84 * 84 // 256 + 1)[: 4 * 84 * 84].view(1, 4, 84, 84)
+    ours, operations = by_both(lambda: network.shown(state))
+    assert ours.dtype == operations.dtype == type_
+    assert torch.equal(ours, operations)
+    assert ours.is_contiguous(memory_format=torch.channels_last)
+    assert operations.is_contiguous()
 
 
 # ---------------------------------------------------------------------- choosing
