@@ -82,7 +82,7 @@ class Group:
         return [
             f"{self.name}: protocol {self.records[0].protocol} in {config.precision}, stopped at "
             f"{format_frames(config.total_frames)} frames. Made on {machine_words(provenance['machine'])}, "
-            f"{provenance['torch']['threads']} thread(s) a run, {format_seconds(seconds)} a run (median), "
+            f"{provenance['torch']['threads']} thread(s) a run, {format_seconds(seconds)} a run by the clock (median), "
             f"{revisions(self.records)}.",
             *(
                 f"{self.name}, the evaluations of {record.folder.name}: {_evaluations(record)}"

@@ -39,7 +39,7 @@ from benchmarks.doctor.confusion.runs import (
     look,
 )
 from benchmarks.doctor.lint_command import rules_table
-from benchmarks.doctor.verdicts import diagnose, read_log
+from benchmarks.doctor.verdicts import diagnose
 from benchmarks.doctor.verdicts.causes import BY_ID
 from benchmarks.failures.variants import REFERENCE, VARIANTS
 from benchmarks.readme import PARTS
@@ -444,14 +444,3 @@ def test_a_broken_record_of_the_failures_suite_is_said_and_escaped_and_leaves_th
     assert "Not shown" in section
     assert "&lt;b&gt;&amp;" in section
     assert "<b>" not in section
-
-
-def test_of_the_long_runs_it_says_which_learn_and_names_what_the_page_says():
-    """docs/doctor.md: six learn, two are controls; the one cause named is the budget's."""
-    said = {}
-    for folder in sorted((Path(__file__).parent.parent / "results" / "learning").glob("*/*-s*")):
-        found = diagnose(read_log(folder))
-        assert confident(found) == ("exploration-too-long",)
-        said[folder.parent.name, folder.name] = found.learning.status
-    assert len(said) == 8
-    assert {group for (group, _), status in said.items() if status != "learning"} == {"nature-v1-2M-constant-reward"}

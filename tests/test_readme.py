@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from matplotlib import image as mpl_image
 
-from benchmarks import learning
 from benchmarks.__main__ import COMMANDS, GROUPS
 from benchmarks.doctor.probes.ladder import LADDER
 from benchmarks.failures.drawings import draw_groups
@@ -19,9 +18,6 @@ from benchmarks.failures.effects import Verdict
 from benchmarks.failures.findings import find
 from benchmarks.gates.calibration_drawing import draw_calibration
 from benchmarks.readme import PAGES, PARTS, draw_baseline, draw_doctor, draw_published, draw_speeds, update_page
-from benchmarks.reference import human_and_random
-from benchmarks.scores import run_score
-from benchmarks.sources import published
 from benchmarks.store import Store
 from benchmarks.suites import SUITES
 from dqn_ref.config import TRANSITION_BYTES, format_frames
@@ -150,51 +146,6 @@ def test_what_the_readme_calls_shown_and_not_shown():
         json.loads(path.read_text())["machine"].get("gpu") is None
         for path in (ROOT / "results" / "speed").glob("*/*.json")
     )
-
-
-def test_what_the_readme_says_of_the_long_runs():
-    text = " ".join(README.read_text().split())
-    groups = learning.read_groups(Store(ROOT / "results"))
-    (paper, control, he, like), theirs = groups, published(learning.PUBLISHED)
-    assert [dict(group.records[0].overrides) for group in groups] == [
-        {}, {"constant_reward": 0.02}, {"initial_weights": "he_normal"}, learning.CHOICES,
-    ]  # fmt: skip
-    curves = (*(group.curves for group in groups), theirs)
-    ours, idle, larger, alike, others = (each.raw_at("assault", 2_000_000) for each in curves)
-    assert (len(ours), len(idle), len(larger), len(alike), len(others)) == (2, 2, 2, 2, 3)
-    said = learning.markdown(Store(ROOT / "results"))
-    assert "All six final networks that see the game's rewards score above random play; those of the [control]" in text
-    assert said.count("(above random play, p < 0.001)") == 6
-    assert said.count("(not above random play)") == 2
-    assert max(map(run_score, control.records)) < human_and_random()["assault"].random / 2
-    assert "after 2M frames the control's explain nearly as much" in text
-    shares = [group.explained("assault", 2_000_000) for group in (paper, control)]
-    assert 0.7 < min(shares[1]) < max(shares[1]) < min(shares[0]) < 0.85
-    assert "both seeds are below all three published" in text
-    assert max(ours) < min(others)
-    assert "by 1M frames they explain most of their targets, with the released code's next to nothing" in text
-    sooner = he.explained("assault", 1_000_000) + like.explained("assault", 1_000_000)
-    assert max(paper.explained("assault", 1_000_000)) < 0.1 < 0.5 < min(sooner)
-    assert "With all three ours is at 2M frames on average a little below it" in text
-    assert "With its weights alone ours is on average lower still, and with the released code's, lowest" in text
-    assert ours.mean() < larger.mean() < 0.9 * alike.mean() < alike.mean() < others.mean() < 1.1 * alike.mean()
-    assert "one seed is among its three, the other below them" in text
-    assert min(alike) < min(others) < max(alike) < max(others)
-    assert "in the game in which nnabla-rl's published DQN is furthest above random play at 2M frames" in text
-    assert furthest(theirs, 2_000_000) == "assault"
-    page = " ".join((ROOT / "docs" / "why-dqn-fails.md").read_text().split())
-    assert "by 1M frames they explained next to nothing of their targets, and with the larger weights" in page
-
-
-def furthest(curves, frames):
-    """The game whose lowest seed is the most of the way from random play to a human above random play."""
-    anchors = human_and_random()
-    lead = {
-        game: (curves.raw_at(game, frames).min() - anchors[game].random) / (anchors[game].human - anchors[game].random)
-        for game in curves.games
-        if anchors[game].human > anchors[game].random
-    }
-    return max(lead, key=lead.__getitem__)
 
 
 def test_the_house_of_the_readme_has_every_page():
