@@ -35,12 +35,12 @@ def test_what_the_readme_says_of_the_long_runs():
     ours, idle, larger, alike, others = (each.raw_at("assault", 2_000_000) for each in curves)
     assert (len(ours), len(idle), len(larger), len(alike), len(others)) == (2, 2, 2, 2, 3)
     said = learning.markdown(STORE)
-    assert "Of eight final networks that see the game's rewards seven score above random play." in text
+    assert "Of the eight networks that saw a game's rewards for 2M frames seven score above random play." in text
     assert said.count("(above random play, p < 0.001)") == 7
     assert said.count("(not above random play)") == 2 + 1 + 2  # controls, the one that gets stuck, without a lag
     assert "The [control](#why-does-a-dqn-not-learn), which learns from a constant reward, scores far below" in text
     assert max(map(run_score, control.records)) < human_and_random()["assault"].random / 2
-    assert "though on Assault its values explain nearly as much as the others'" in text
+    assert "though its values explain nearly as much as those of the reference" in text
     shares = [group.explained("assault", 2_000_000) for group in (paper, control)]
     assert 0.7 < min(shares[1]) < max(shares[1]) < min(shares[0]) < 0.85
     assert "both seeds are below all three published" in text
