@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dqn_ref.launch import Upload
+from dqn_ref.one_pass import as_on_a_cpu
 
 STACK = 4  # frames in a state (paper, Methods)
 ACTION, REWARD, TERMINAL, HISTORY, FINAL = range(5)  # columns of ``info``; FINAL: slot of the final frame, or -1
@@ -202,6 +203,8 @@ class Replay:
 
     def _masked(self, frames: Tensor, history: Tensor) -> Tensor:
         """Zero the frames [N, 4, 84, 84] that lie before the history [N] of the newest one."""
-        keep = -(self._past <= history[:, None]).long()  # all bits of a word, or none
-        words = frames.flatten(2).view(torch.int64) & keep[:, :, None]  # eight pixels at a time
+        known = self._past <= history[:, None]
+        if as_on_a_cpu(frames):  # where bytes are multiplied faster than words are masked
+            return frames * known[:, :, None, None]
+        words = frames.flatten(2).view(torch.int64) & -known.long()[:, :, None]  # all bits of eight pixels, or none
         return words.view(torch.uint8).view(frames.shape)

@@ -10,6 +10,7 @@ from dqn_ref import one_pass
 from dqn_ref.network import NatureNetwork
 from dqn_ref.one_pass import by_operations, channels_last, compiled, flat, rmsprop_step
 from dqn_ref.optimizer import RMSProp
+from dqn_ref.replay import Replay
 
 
 def by_both(work):
@@ -115,6 +116,17 @@ def test_a_network_is_shown_the_same_on_a_cpu_as_on_a_gpu(type_):
     assert torch.equal(ours, operations)
     assert ours.is_contiguous(memory_format=torch.channels_last)
     assert operations.is_contiguous()
+
+
+def test_stacks_are_masked_the_same_on_a_cpu_as_on_a_gpu():
+    """Every history: of none, one, two and three frames before the newest; and what is masked is zero."""
+    replay = Replay(1, 8, shortest_iteration=8, shortest_episode=8, discount=0.99, device=torch.device("cpu"))
+    frames = bytes_of(4, 5, 84, 84)[:, 1:]
+    ours, operations = by_both(lambda: replay._masked(frames, torch.arange(4.0)))
+    assert torch.equal(ours, operations)
+    for history in range(4):
+        assert torch.equal(ours[history, 3 - history :], frames[history, 3 - history :])
+        assert not ours[history, : 3 - history].any()
 
 
 # ---------------------------------------------------------------------- choosing
