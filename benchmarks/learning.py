@@ -171,7 +171,8 @@ def _beyond_bound(record: RunRecord) -> str:
     if bound is None or not goes_beyond(rows, bound):
         return ""
     largest = max(row["q_max"] for row in rows if not isnan(row["q_max"]))
-    return f"; values reach {largest:.2g}, and no return can exceed {bound:g}"
+    reached = f"reach {largest:.2g}" if largest > bound else "overflow"
+    return f"; values {reached}, and no return can exceed {bound:g}"
 
 
 def _tests(rows: Sequence[tuple[str, Curves]]) -> Iterator[str]:

@@ -182,4 +182,5 @@ def test_a_member_of_the_papers_size_takes_at_most_7_3_gb(device):
     for _ in range(5):
         population.learn()
     assert population.replay.capacity == DQNConfig().replay_capacity == 1_000_000
+    assert torch.cuda.memory_allocated(device) - before <= 7.2e9
     assert torch.cuda.max_memory_allocated(device) - before <= 7.3e9

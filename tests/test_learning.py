@@ -79,14 +79,29 @@ def test_a_final_network_is_held_against_chance_where_chance_was_played(tmp_path
     assert "assault-s1: 300.0 after 1M, 300.0 after 2M (not above random play)." in text
 
 
-def tell_ratios(folder, ratio_of):
-    """Rewrite ``td_error_ratio`` of a run's progress as ``ratio_of`` frames."""
+def tell(folder, column, value_of):
+    """Rewrite ``column`` of a run's progress as ``value_of`` frames."""
     path = folder / "progress.csv"
     header, *rows = (line.split(",") for line in path.read_text().splitlines())
-    place = header.index("td_error_ratio")
+    place = header.index(column)
     for row in rows:
-        row[place] = str(ratio_of(int(row[0])))
+        row[place] = str(value_of(int(row[0])))
     path.write_text("".join(",".join(row) + "\n" for row in [header, *rows]))
+
+
+def test_values_that_leave_the_range_of_returns_are_told(tmp_path):
+    """Rewards of at most 1, discounted by .99, add up to 100: at most 99.9 is none; 2,500 is, and what is no number."""
+    store = Store(tmp_path)
+    for seed in range(3):
+        run(store, seed, 300, 500)
+    group = tmp_path / "learning" / "nature-v1-2M"
+    tell(group / "assault-s0", "q_max", lambda frames: 99.9)
+    tell(group / "assault-s1", "q_max", lambda frames: 2_500 if frames == M else 5)
+    tell(group / "assault-s2", "q_max", lambda frames: 5 if frames < M else "nan")
+    text = markdown(store)
+    assert "assault-s0: 300.0 after 1M, 500.0 after 2M." in text
+    assert "assault-s1: 300.0 after 1M, 500.0 after 2M; values reach 2.5e+03, and no return can exceed 100." in text
+    assert "assault-s2: 300.0 after 1M, 500.0 after 2M; values overflow, and no return can exceed 100." in text
 
 
 def test_another_setting_stands_beside_the_papers_own_and_is_named_by_what_it_changes(tmp_path):
@@ -142,8 +157,8 @@ def test_what_values_explain_is_the_median_of_the_500k_frames_before(tmp_path):
     run(store, 1, 300, 500)
     group = tmp_path / "learning" / "nature-v1-2M"
     ratios = {M: 0.2} | {M - n * 50_000: 0.9 for n in range(1, 10)} | {2 * M - n * 50_000: 0.25 for n in range(10)}
-    tell_ratios(group / "assault-s0", lambda frames: ratios.get(frames, 0.0))
-    tell_ratios(group / "assault-s1", lambda frames: "nan" if frames <= M else 1.5)
+    tell(group / "assault-s0", "td_error_ratio", lambda frames: ratios.get(frames, 0.0))
+    tell(group / "assault-s1", "td_error_ratio", lambda frames: "nan" if frames <= M else 1.5)
     assert rows_of(markdown(store), "assault")[0][3:] == ["10%", "75%, 0%"]
 
 

@@ -127,12 +127,8 @@ class Effect:
     p_lower: float  # one-sided: chance of a difference so low, or lower, if the variant changes nothing
     p_higher: float
     lowest_p: float  # that so few runs permit
+    p_two_sided: float
     spread: float  # pooled standard deviation of a run
-
-    @property
-    def p_two_sided(self) -> float:
-        """Twice the smaller one-sided p-value."""
-        return min(1.0, 2 * min(self.p_lower, self.p_higher))
 
 
 def effect(variant: Scores, reference: Scores) -> Effect:
@@ -145,6 +141,7 @@ def effect(variant: Scores, reference: Scores) -> Effect:
         interval=shift_interval(variant, reference),
         p_lower=test.p_lower,
         p_higher=test.p_higher,
+        p_two_sided=test.p_two_sided,
         lowest_p=1 / (test.relabellings + (not test.exact)),
         spread=math.sqrt(squares / degrees) if degrees else math.nan,
     )
