@@ -19,9 +19,8 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ale_py
 import numpy as np
@@ -57,8 +56,7 @@ def _rom_path(game: str) -> Path:
     return Path(path)
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """What C emulators answered to C actions.
 
     ``frame`` [C, 84, 84] u8 is what the member sees next: at the end of an episode it is the first
@@ -167,7 +165,7 @@ class AtariStreams:
 
     def send(self, actions: NDArray[np.int64]) -> None:
         """Start emulating ``actions`` [C]; returns at once."""
-        if not ((actions >= 0) & (actions < self.num_actions)).all():
+        if np.count_nonzero((actions < 0) | (actions >= self.num_actions)):
             raise ValueError(f"actions {actions.tolist()} do not fit action sets of {self.num_actions.tolist()}")
         for game, rows in self._rows.items():
             self._engines[game].send(actions[rows])
@@ -183,17 +181,19 @@ class AtariStreams:
         truncated = ~game_over & (self._episode_steps >= self._max_episode_steps)
         # In the row of a finished game ``lives`` is already the next one's, but there game_over says it all.
         life_lost = game_over | (lives < self._lives)
-        terminal = life_lost.copy() if self._life_loss_terminal else game_over.copy()
+        terminal = life_lost if self._life_loss_terminal else game_over
         final_frame = frame
-        if truncated.any():
-            final_frame = frame.copy()
+        if np.count_nonzero(truncated):  # any() takes four times as long
+            frame, lives = frame.copy(), lives.copy()  # an engine's own arrays cannot be written to
             self._restart(truncated, frame, lives)
         self._lives = lives
         self._episode_steps[game_over | truncated] = 0
         return Step(frame, final_frame, reward, terminal, game_over, truncated, life_lost)
 
     def _together(self, parts: Sequence[NDArray[Any]], dtype: DTypeLike) -> NDArray[Any]:
-        """What each engine answered, as one array [C, ...] of its own."""
+        """What each engine answered, as one array [C, ...]; of one engine it may be what that handed over."""
+        if len(parts) == 1:
+            return parts[0].astype(dtype, copy=False)
         together: NDArray[Any] = np.concatenate(parts, dtype=dtype)
         return together if self._sorted else together[self._place]
 

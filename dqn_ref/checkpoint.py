@@ -121,7 +121,7 @@ class ActionLog:
 
     def add(self, tick: Tick) -> None:
         """Note the step of ``tick``."""
-        self._bytes += (tick.actions.astype(np.uint8) | tick.step.truncated * np.uint8(TRUNCATED)).tobytes()
+        self._bytes += (tick.actions | tick.step.truncated * TRUNCATED).astype(np.uint8).tobytes()
 
     def take(self) -> list[bytes]:
         """What the streams of each member have played since the last call."""
@@ -158,9 +158,9 @@ def repeat_actions(
             raise UserError(f"{ACTIONS} holds actions that the game does not have. Move the folder away, run it again.")
         streams.send(actions)
         answer = streams.recv()
-        population.store(actions, answer)
-        done = step + 1
-        yield Tick(done * population.streams_per_member, 0, math.nan, actions, answer, done % steps_per_iteration == 0)
+        reward = population.store(actions, answer)
+        done, ended = (step + 1) * population.streams_per_member, (step + 1) % steps_per_iteration == 0
+        yield Tick(done, 0, math.nan, actions, answer, reward, ended)
 
 
 def fingerprint(population: Population, number: int) -> int:

@@ -58,7 +58,7 @@ class Group:
         self.device = device
         self.population = make_population(config, members, num_actions, device, capture=capture)
         self.recorders = list[MemberRecorder]()
-        self._in_play = InPlay(self.population, len(self.streams.num_actions), config.frames_per_agent_step)
+        self._in_play = InPlay(len(self.streams.num_actions), config.frames_per_agent_step, config.discount)
         self._actions = ActionLog(len(self.streams.num_actions), config.streams_per_member)
         self.position, self.wall_seconds = Position(), 0.0
         if saved := [(run.folder, run.saved) for run in runs if run.saved]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dqn_ref.population import Population
 from dqn_ref.train import Tick
 
 
@@ -29,8 +28,8 @@ class Episode:
 class InPlay:
     """What the streams [C] of a population have earned since their episodes began."""
 
-    def __init__(self, population: Population, num_streams: int, frames_per_agent_step: int) -> None:
-        self._population = population
+    def __init__(self, num_streams: int, frames_per_agent_step: int, discount: float) -> None:
+        self._discount = discount
         self._frames_per_agent_step = frames_per_agent_step
         self._raw, self._clipped, self._length, self._lives_lost = np.zeros((4, num_streams), np.int64)
         self._start: list[NDArray[np.uint8] | None] = [None] * num_streams
@@ -44,10 +43,10 @@ class InPlay:
         self._clipped += np.sign(step.reward)
         self._length += self._frames_per_agent_step
         self._lives_lost += step.life_lost
-        self._start_return += self._start_discount * self._population.learnt_from(step.reward)
-        self._start_discount *= self._population.replay.discount * ~step.terminal
+        self._start_return += self._start_discount * tick.reward
+        self._start_discount *= self._discount * ~step.terminal
         over = step.episode_ended
-        if not (tick.iteration_ended or over.any()):
+        if not (tick.iteration_ended or np.count_nonzero(over)):
             return ()
         ended = []
         for stream in range(len(over)) if tick.iteration_ended else np.flatnonzero(over).tolist():

@@ -32,12 +32,12 @@ class Upload:
     def __call__(self, source: NDArray[np.generic], target: Tensor) -> None:
         """Copy ``source`` into ``target``; it may be changed afterwards."""
         if not self._buffers:
-            target.copy_(torch.from_numpy(source))
+            np.copyto(target.numpy(), source)  # PyTorch's copy may wake a thread for every core, and this does not
             return
         buffer, copied = self._buffers[self._next], self._copied[self._next]
         self._next = (self._next + 1) % len(self._buffers)
         copied.synchronize()  # long done, unless the device lags by as many steps as there are buffers
-        np.copyto(buffer.numpy(), source)  # on this thread: a copy of PyTorch's may wake one for every core
+        np.copyto(buffer.numpy(), source)
         target.copy_(buffer, non_blocking=True)
         copied.record()
 

@@ -55,6 +55,7 @@ class Population:
         captures = device.type == "cuda" if capture is None else capture
         self._branches = Branches(len(agents), device)
         self._greedy = torch.zeros(replay.num_streams, dtype=torch.int64, device=device)
+        self._drawers = np.repeat(np.arange(len(agents)), batch_size)  # whose each transition of an update is
         places = (2, len(agents) * batch_size)
         self._places = torch.zeros(places, dtype=torch.int64, device=device)  # slot and stream of each transition
         self._upload_places = Upload(places, torch.int64, device)
@@ -67,9 +68,9 @@ class Population:
         """Epsilon-greedy actions of all streams [C], with one read from the device at most."""
         actions = self.exploration.actions(epsilon)
         greedy = actions < 0
-        if greedy.any():
+        if np.count_nonzero(greedy):
             self._choose()
-            actions[greedy] = self._greedy.cpu().numpy()[greedy]
+            np.copyto(actions, self._greedy.cpu().numpy(), where=greedy)
         return actions
 
     def _choose_all(self) -> None:
@@ -87,8 +88,7 @@ class Population:
         """One update of every member, each on a batch of its own."""
         transitions = self.replay.size * self.streams_per_member
         rows = np.concatenate([agent.draw(transitions, self.batch_size) for agent in self.agents])
-        number = np.repeat(np.arange(len(self.agents)), self.batch_size)
-        self._upload_places(np.stack(self._places_of(number, rows)), self._places)
+        self._upload_places(np.stack(self._places_of(self._drawers, rows)), self._places)
         self._update()
 
     def _update_all(self) -> None:
@@ -142,14 +142,13 @@ class Population:
         """Begin an episode in every stream with ``frame`` [C, 84, 84]."""
         self.replay.begin(frame)
 
-    def store(self, actions: NDArray[np.int64], step: Step) -> None:
-        """Put what the emulators answered to ``actions`` [C] into replay, with rewards as they are learnt from."""
-        self.replay.append(
-            actions, self.learnt_from(step.reward), step.terminal, step.frame, step.truncated, step.final_frame
-        )
+    def store(self, actions: NDArray[np.int64], step: Step) -> NDArray[np.float32]:
+        """Put what the emulators answered to ``actions`` [C] into replay; returns the rewards [C] learnt from."""
+        reward = self._learnt_from(step.reward)
+        self.replay.append(actions, reward, step.terminal, step.frame, step.truncated, step.final_frame)
+        return reward
 
-    def learnt_from(self, reward: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Rewards [C] of the games as the learners see them."""
+    def _learnt_from(self, reward: NDArray[np.int64]) -> NDArray[np.float32]:
         if self.constant_reward is not None:
             return np.full(len(reward), self.constant_reward, np.float32)
         clipped: NDArray[np.float64] = np.minimum(np.maximum(reward, -self.reward_clip), self.reward_clip)

@@ -119,14 +119,14 @@ class Replay:
         info = np.empty((self.num_streams, 5), np.float32)
         info[:, ACTION], info[:, REWARD], info[:, TERMINAL], info[:, FINAL] = action, reward, terminal, -1
         fresh = terminal
-        if truncated is not None and final_frame is not None and truncated.any():
+        if truncated is not None and final_frame is not None and np.count_nonzero(truncated):
             fresh = terminal | truncated
             for stream in np.flatnonzero(truncated):
                 final = self._ring + self._truncations[stream] % self._finals
                 self._truncations[stream] += 1
                 self.frames[final, stream].copy_(torch.from_numpy(final_frame[stream]))
                 info[stream, FINAL] = final
-        self._history = np.where(fresh, 0, np.minimum(self._history + 1, STACK - 1))
+        self._history = np.minimum(self._history + 1, STACK - 1) * ~fresh
         info[:, HISTORY] = self._history
         self._slot_of[self._added % self.capacity] = (self._slot + 1) % self._ring
         self._added += 1

@@ -40,6 +40,7 @@ class Tick:
     epsilon: float
     actions: NDArray[np.int64]  # [C]
     step: Step
+    reward: NDArray[np.float32]  # [C] as it is learnt from
     iteration_ended: bool
 
 
@@ -117,9 +118,9 @@ def _loop(
 
         with split.lap("emulator"):
             answer = streams.recv()
-        population.store(actions, answer)
+        reward = population.store(actions, answer)
         agent_step += width
-        yield Tick(agent_step, updates, epsilon, actions, answer, agent_step % steps_per_iteration == 0)
+        yield Tick(agent_step, updates, epsilon, actions, answer, reward, agent_step % steps_per_iteration == 0)
 
 
 def begin_iteration(population: Population, streams: AtariStreams, iteration: int) -> None:

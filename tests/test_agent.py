@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, chisquare
 
-from dqn_ref.agent import BLOCK, Agent, Exploration, linear_epsilon
+from dqn_ref.agent import BATCHES_AHEAD, BLOCK, Agent, Exploration, linear_epsilon
 from dqn_ref.seeds import Member
 
 BREAKOUT = Member("breakout", 0)
@@ -140,6 +140,23 @@ def test_successive_draws_differ_and_are_a_function_of_the_member():
     assert draws(0) == draws(0)
     assert draws(0) != draws(1)
     assert len({tuple(draw) for draw in draws(0)}) == 5
+
+
+@pytest.mark.parametrize("batch_size", [32, 31])  # an odd one leaves half of a random number for the next batch
+def test_batches_drawn_ahead_are_those_drawn_one_by_one(batch_size):
+    """While replay grows, when it is full, and when that changes; another agent goes on from any place between."""
+    plain, drawer = BREAKOUT.numpy_stream("replay"), agent()
+    sizes = [*range(100, 130), *[130] * (2 * BATCHES_AHEAD + 3), 99, *[3_000_000_000] * (BATCHES_AHEAD + 2), 7, 7, 7]
+    asked = {5, 30, 31, 32, 40, 29 + BATCHES_AHEAD, 30 + BATCHES_AHEAD, 31 + BATCHES_AHEAD, len(sizes) - 2}
+    for number, transitions in enumerate(sizes):
+        expected = plain.integers(transitions, size=batch_size).tolist()
+        assert drawer.draw(transitions, batch_size).tolist() == expected
+        if number in asked:
+            state = drawer.random_state()
+            assert state["sampling"] == plain.bit_generator.state
+            drawer.draw(transitions, batch_size)  # of the one that is left
+            drawer = agent() if number % 2 else drawer
+            drawer.set_random_state(state)
 
 
 def test_exploration_and_sampling_do_not_shift_each_other():

@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -7,10 +5,7 @@ from dqn_ref.atari import Step
 from dqn_ref.in_play import InPlay
 from dqn_ref.train import Tick
 
-# What InPlay asks of a population: rewards as its learners see them, and the discount.
-POPULATION = SimpleNamespace(
-    learnt_from=lambda reward: np.clip(reward, -1.0, 1.0).astype(np.float32), replay=SimpleNamespace(discount=0.5)
-)
+DISCOUNT = 0.5
 
 
 def tick(number, reward, over=(), cut=(), lost=(), *, iteration_ended=False) -> Tick:
@@ -19,12 +14,12 @@ def tick(number, reward, over=(), cut=(), lost=(), *, iteration_ended=False) -> 
     game_over, truncated, life_lost = (np.isin(streams, which) for which in (over, cut, lost))
     frame = (10 * number + streams).astype(np.uint8)[:, None, None]
     step = Step(frame, frame, np.array(reward), game_over | life_lost, game_over, truncated, life_lost)
-    return Tick(number, 0, 1.0, streams, step, iteration_ended)
+    return Tick(number, 0, 1.0, streams, step, np.clip(reward, -1.0, 1.0).astype(np.float32), iteration_ended)
 
 
 def test_a_trace_by_hand():
     """Two streams; discount 1/2. Stream 1 loses a life, which ends what its start is worth, and later the game."""
-    in_play = InPlay(POPULATION, 2, 4)
+    in_play = InPlay(2, 4, DISCOUNT)
     assert in_play.follow(tick(1, [7, 0])) == ()
     first, second = in_play.follow(tick(2, [1, -9], over=[1], cut=[0]))
     assert (first.stream, first.end, first.raw_return, first.clipped_return) == (0, "truncated", 8, 2)
@@ -50,7 +45,7 @@ def test_a_trace_by_hand():
 def test_streams_followed_together_are_those_followed_alone(seed):
     """300 random steps of five streams against each stream by itself."""
     random, streams = np.random.default_rng(seed), 5
-    together, alone = InPlay(POPULATION, streams, 4), [InPlay(POPULATION, 1, 4) for _ in range(streams)]
+    together, alone = InPlay(streams, 4, DISCOUNT), [InPlay(1, 4, DISCOUNT) for _ in range(streams)]
     seen = 0
     for number in range(1, 301):
         over, cut, lost = (np.flatnonzero(random.random(streams) < chance) for chance in (0.05, 0.03, 0.2))

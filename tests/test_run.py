@@ -206,14 +206,16 @@ def test_the_score_recorded_is_raw_and_the_clipped_one_stands_beside_it(tmp_path
     config = tiny_config()
     population = make_population(config, [BREAKOUT], [4], CPU)
     recorder = MemberRecorder(tmp_path / "run", {"config": asdict(config)}, population, 0, 4)
-    in_play = InPlay(population, 1, 4)
+    in_play = InPlay(1, 4, config.discount)
 
     def observe(agent_step: int, reward: int, *, game_over=False, truncated=False, iteration_ended=False) -> None:
         frame, no = np.zeros((1, 84, 84), np.uint8), np.array([False])
         over, cut = np.array([game_over]), np.array([truncated])
         step = Step(frame, frame, np.array([reward]), over | no, over, cut, over)
         recorder.frames_done = 4 * agent_step
-        for episode in in_play.follow(Tick(agent_step, 0, 1.0, np.array([0]), step, iteration_ended)):
+        for episode in in_play.follow(
+            Tick(agent_step, 0, 1.0, np.array([0]), step, np.array([0.0], np.float32), iteration_ended)
+        ):
             recorder.end_episode(episode)
 
     for agent_step, reward in enumerate([200, -5, 0], start=1):
@@ -244,7 +246,7 @@ def test_a_row_of_progress_is_of_what_came_since_the_row_before(tmp_path):
 
     def row(agent_step: int, updates: int, losses: float) -> None:
         recorder.learner.loss_sum.add_(losses)
-        recorder.progress(Tick(agent_step, updates, 1.0, np.array([0]), None, False), 1.0, {}, 1.0)
+        recorder.progress(Tick(agent_step, updates, 1.0, np.array([0]), None, None, False), 1.0, {}, 1.0)
 
     games(*range(70))
     games(999, end="truncated")

@@ -55,7 +55,7 @@ def host_work(config: DQNConfig, members: Sequence[Member], device: torch.device
     streams = make_streams(config, [member.game for member in members])
     population = make_population(config, members, streams.num_actions.tolist(), device)
     ticks = train(config, population, streams, TimeSplit())
-    in_play = InPlay(population, len(members), config.frames_per_agent_step)
+    in_play = InPlay(len(members), config.frames_per_agent_step, config.discount)
     played = ActionLog(len(members), config.streams_per_member)
     period = config.update_period_agent_steps
 
