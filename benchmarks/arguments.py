@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +11,7 @@ import tyro
 from benchmarks.runner import Matrix
 from benchmarks.store import Store
 from dqn_ref.config import Frames
+from dqn_ref.provenance import usable_cores
 
 FramesOrDefault = Annotated[Frames | None, tyro.conf.arg(name="frames")]
 
@@ -177,7 +177,7 @@ class RandomPlay:
     """Games, or suites of them: atari10, atari5, atari3, atari57."""
     episodes: int = 30
     """Episodes of each policy on each game."""
-    processes: int = field(default_factory=lambda: os.cpu_count() or 1)
+    processes: int = field(default_factory=usable_cores)
     """Games played at once."""
     results: Path | None = None
     """Results folder to store the scores in. Default: they are only printed."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from benchmarks.store import Cell, Store
 from benchmarks.suites import suite_games
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.protocols import Protocol
+from dqn_ref.provenance import usable_cores
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
 
@@ -168,7 +168,7 @@ def make(jobs: Sequence[Job], at_once: int, threads: int, device: str, say: Call
 def machine_share(matrix: Matrix, device: str) -> tuple[int, int]:
     """Runs at once, and threads of each; of the whole matrix, so that a resumed run gets the same."""
     at_once = runs_at_once(matrix.config, len(matrix.members), device)
-    return at_once, max(1, (os.cpu_count() or 1) // at_once)
+    return at_once, max(1, usable_cores() // at_once)
 
 
 def populations(missing: Sequence[Member], size: int) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:

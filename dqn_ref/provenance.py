@@ -40,12 +40,17 @@ def source_revision() -> dict[str, Any]:
     return {"commit": commit or None, "dirty": bool(changes) if commit else None}
 
 
+def usable_cores() -> int:
+    """Cores that this process may run on; in a container they can be fewer than the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def machine() -> dict[str, Any]:
-    """Processor, its vector instructions, cores, memory and operating system."""
+    """Processor, its vector instructions, usable cores, memory and operating system."""
     return {
         "cpu": _cpu_model(),
         "vector": _vector_instructions(),
-        "cores": psutil.cpu_count(),
+        "cores": usable_cores(),
         "memory_bytes": psutil.virtual_memory().total,
         "system": f"{platform.system()} {platform.machine()}",
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import traceback
@@ -24,7 +23,7 @@ from dqn_ref.group import Group, Progress, Report, Run
 from dqn_ref.launch import settled
 from dqn_ref.lint import warning_lines, warnings_of
 from dqn_ref.protocols import Protocol
-from dqn_ref.provenance import provenance
+from dqn_ref.provenance import provenance, usable_cores
 from dqn_ref.recorder import NEWEST_RETURNS, MemberRecorder
 from dqn_ref.run_writer import add_evaluation, check_new_folder, make_folder
 from dqn_ref.seeds import Member
@@ -88,7 +87,7 @@ def prepared(
     check_memory(config.transitions_kept, num_members, device)
     torch_state = prepare_torch(device, threads, config.precision)
     if halves is None:
-        two_a_core = num_members * config.streams_per_member >= 2 * (os.cpu_count() or 1)
+        two_a_core = num_members * config.streams_per_member >= 2 * usable_cores()
         halves = 2 if device.type == "cuda" and two_a_core else 1
     return device, torch_state | {"graphs": graphs and device.type == "cuda", "halves": min(halves, num_members)}
 

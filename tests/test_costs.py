@@ -1,6 +1,7 @@
 import math
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -128,11 +129,19 @@ def test_a_longer_budget_costs_learning_steps_only():
 @pytest.fixture
 def machine(monkeypatch):
     def set_to(cores, gigabytes):
-        monkeypatch.setattr(os, "cpu_count", lambda: cores)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(cores), raising=False)
         memory = SimpleNamespace(available=int(gigabytes * 1e9), total=int(gigabytes * 1e9))
         monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
 
     return set_to
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not tell processes where to run")
+def test_cores_are_those_that_the_process_may_use():
+    """As in a container of one core on a machine of many."""
+    words = f"import os; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}}); "
+    words += "from dqn_ref.provenance import machine, usable_cores; print(usable_cores(), machine()['cores'])"
+    assert subprocess.run([sys.executable, "-c", words], capture_output=True, text=True).stdout.split() == ["1", "1"]
 
 
 def test_runs_at_once_are_bounded_by_cores(machine):
@@ -164,7 +173,7 @@ def test_a_short_budget_never_fills_its_replay_and_needs_less_memory(machine):
 
 
 def test_there_is_always_one_run(machine):
-    machine(cores=None, gigabytes=0.1)
+    machine(cores=1, gigabytes=0.1)
     assert runs_at_once(NATURE.config, 50, "cpu") == 1
 
 

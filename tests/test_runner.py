@@ -33,7 +33,7 @@ def store(tmp_path):
 @pytest.fixture
 def small_machine(monkeypatch):
     """Two cores, memory enough."""
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(2), raising=False)
 
 
 # ---------------------------------------------------------------------- the matrix
@@ -93,7 +93,7 @@ def test_a_resumed_matrix_gives_each_run_the_threads_that_the_first_ones_had(sma
 
 
 def test_threads_fill_the_cores_that_are_left(monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(7), raising=False)
     assert machine_share(Matrix.of("atari3", "ci", seeds=1), "cpu") == (3, 2)
 
 
