@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 import tyro
 
+import dqn_ref
 from benchmarks.runner import Matrix
 from benchmarks.store import Store
 from dqn_ref.config import Frames
-from dqn_ref.provenance import usable_cores
 
 FramesOrDefault = Annotated[Frames | None, tyro.conf.arg(name="frames")]
 
@@ -177,7 +177,7 @@ class RandomPlay:
     """Games, or suites of them: atari10, atari5, atari3, atari57."""
     episodes: int = 30
     """Episodes of each policy on each game."""
-    processes: int = field(default_factory=usable_cores)
+    processes: int = field(default_factory=lambda: dqn_ref.CORES)
     """Games played at once."""
     results: Path | None = None
     """Results folder to store the scores in. Default: they are only printed."""

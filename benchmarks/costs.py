@@ -13,10 +13,10 @@ from statistics import fmean
 
 import psutil
 
+import dqn_ref
 from benchmarks.scores import protocol_evaluation
 from dqn_ref.config import GPU_MEMBER_BYTES, TRANSITION_BYTES, DQNConfig, UserError, is_number
 from dqn_ref.protocols import CI
-from dqn_ref.provenance import usable_cores
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
 
@@ -142,7 +142,7 @@ def runs_at_once(config: DQNConfig, num_jobs: int, device: str) -> int:
 
     On a CPU a process a core; with CUDA a population of two emulators a core, so that none waits for a network.
     """
-    cores, replay_bytes = usable_cores(), config.transitions_kept * TRANSITION_BYTES
+    cores, replay_bytes = dqn_ref.CORES, config.transitions_kept * TRANSITION_BYTES
     if device == "cuda":
         import torch  # slow to import, and only needed here
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dqn_ref
 from benchmarks.costs import format_seconds, runs_at_once
 from benchmarks.jobs import Ended, Job, run_jobs
 from benchmarks.protocols import SuiteProtocol, suite_protocol
@@ -17,7 +18,6 @@ from benchmarks.store import Cell, Store
 from benchmarks.suites import suite_games
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.protocols import Protocol
-from dqn_ref.provenance import usable_cores
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
 
@@ -168,7 +168,7 @@ def make(jobs: Sequence[Job], at_once: int, threads: int, device: str, say: Call
 def machine_share(matrix: Matrix, device: str) -> tuple[int, int]:
     """Runs at once, and threads of each; of the whole matrix, so that a resumed run gets the same."""
     at_once = runs_at_once(matrix.config, len(matrix.members), device)
-    return at_once, max(1, usable_cores() // at_once)
+    return at_once, max(1, dqn_ref.CORES // at_once)
 
 
 def populations(missing: Sequence[Member], size: int) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:

@@ -184,7 +184,7 @@ class AtariStreams:
         terminal = life_lost if self._life_loss_terminal else game_over
         final_frame = frame
         if np.count_nonzero(truncated):  # any() takes four times as long
-            frame, lives = frame.copy(), lives.copy()  # an engine's own arrays cannot be written to
+            frame = frame.copy()  # to be written to; final_frame keeps what followed
             self._restart(truncated, frame, lives)
         self._lives = lives
         self._episode_steps[game_over | truncated] = 0

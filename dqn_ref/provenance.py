@@ -15,6 +15,8 @@ from typing import Any
 
 import psutil
 
+import dqn_ref
+
 SOURCE = Path(__file__).resolve().parent.parent
 PACKAGES = ("dqn-ref", "torch", "ale-py", "gymnasium", "numpy", "numba")
 
@@ -40,17 +42,12 @@ def source_revision() -> dict[str, Any]:
     return {"commit": commit or None, "dirty": bool(changes) if commit else None}
 
 
-def usable_cores() -> int:
-    """Cores that this process may run on; in a container they can be fewer than the machine's."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def machine() -> dict[str, Any]:
     """Processor, its vector instructions, usable cores, memory and operating system."""
     return {
         "cpu": _cpu_model(),
         "vector": _vector_instructions(),
-        "cores": usable_cores(),
+        "cores": dqn_ref.CORES,
         "memory_bytes": psutil.virtual_memory().total,
         "system": f"{platform.system()} {platform.machine()}",
     }

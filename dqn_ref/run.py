@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import torch
 
+import dqn_ref
 from dqn_ref import records
 from dqn_ref.atari import check_game, rom_md5
 from dqn_ref.config import DQNConfig, UserError
@@ -23,7 +24,7 @@ from dqn_ref.group import Group, Progress, Report, Run
 from dqn_ref.launch import settled
 from dqn_ref.lint import warning_lines, warnings_of
 from dqn_ref.protocols import Protocol
-from dqn_ref.provenance import provenance, usable_cores
+from dqn_ref.provenance import provenance
 from dqn_ref.recorder import NEWEST_RETURNS, MemberRecorder
 from dqn_ref.run_writer import add_evaluation, check_new_folder, make_folder
 from dqn_ref.seeds import Member
@@ -87,7 +88,7 @@ def prepared(
     check_memory(config.transitions_kept, num_members, device)
     torch_state = prepare_torch(device, threads, config.precision)
     if halves is None:
-        two_a_core = num_members * config.streams_per_member >= 2 * usable_cores()
+        two_a_core = num_members * config.streams_per_member >= 2 * dqn_ref.CORES
         halves = 2 if device.type == "cuda" and two_a_core else 1
     return device, torch_state | {"graphs": graphs and device.type == "cuda", "halves": min(halves, num_members)}
 

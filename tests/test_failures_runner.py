@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from fake_runs import dead_pid, edit_json, write_run
 
+import dqn_ref
 from benchmarks import jobs
 from benchmarks.costs import Costs
 from benchmarks.failures.effects import deciding_reference_seeds
@@ -162,7 +162,7 @@ os.rename({str(staged)!r}, {str(folder)!r})
 
     monkeypatch.setattr(VariantJob, "command", command)
     monkeypatch.setattr(jobs, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(2), raising=False)
+    monkeypatch.setattr(dqn_ref, "CORES", 2)
 
 
 def made(store, matrix):

@@ -97,14 +97,24 @@ def test_what_the_pages_say_of_the_runs_without_a_lagging_target():
     assert said.count("(two-sided permutation test") == 2
     (found,) = [line for line in said.splitlines() if against in line]
     assert ", -1.85, p = 0.02 (" in found
-    assert "Their values reach 3e4 to 4e14, where no return can exceed 100." in text
-    largest = [np.nanmax([row["q_max"] for row in record.progress()]) for record in no_lag.records]
-    assert min(largest) > 3e4
-    assert 4e14 < max(largest) < 4.5e14
+    assert (
+        "No return can exceed 100: on Assault values are above 2e14 at the end, on Crazy Climber they pass 3e4" in text
+    )
+    assert "they pass 3e4 by 300k frames, and then fall to about 100." in text
+    for record in no_lag.records:
+        values = {row["frames"]: row["q_max"] for row in record.progress()}
+        if record.member.game == "assault":
+            assert values[1_000_000] > 2e14
+        else:
+            assert np.nanmax([value for frames, value in values.items() if frames <= 300_000]) > 3e4
+            assert 60 < values[1_000_000] < 120
     assert value_bound(no_lag.config) == pytest.approx(100)
     page = " ".join((ROOT / "docs" / "why-dqn-fails.md").read_text().split())
     assert "all four runs without lag had values above 3e4, where no return can exceed 100, and after 1M" in page
-    assert "not above random play, each below both with lag; and below a published DQN that has it (p 0.02)" in page
+    assert (
+        "not above random play, each below both with lag. Two seeds a side allow no test; a published DQN that has"
+        in page
+    )
 
 
 def above_chance(record):
@@ -125,7 +135,10 @@ def test_the_doctor_tells_the_long_runs_that_learn_and_names_what_the_pages_name
     for (group, run), (status, causes) in said.items():
         if "no-target" in group:
             assert causes[0] == "no-target-lag"
-            assert (status == "learning") is (run == "assault-s1")  # where returns in training rise
+            assert (status == "learning") is (run == "assault-s1")
+            if status == "learning":
+                found = diagnose(read_log(ROOT / "results" / "learning" / group / run)).learning
+                assert found.p_above_random < 0.01 < 0.05 < found.p_rising  # above random play, and no rise
         else:
             assert causes == ("exploration-too-long",)
             assert (status == "learning") is (group != "nature-v1-2M-constant-reward")

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from fake_runs import dead_pid, edit_json, stand_in, write_run
 
+import dqn_ref
 from benchmarks import jobs
 from benchmarks.jobs import Ended, Job, run_jobs
 from benchmarks.runner import Matrix, by_checkpoint, machine_share, populations, run_matrix
@@ -33,7 +34,7 @@ def store(tmp_path):
 @pytest.fixture
 def small_machine(monkeypatch):
     """Two cores, memory enough."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(2), raising=False)
+    monkeypatch.setattr(dqn_ref, "CORES", 2)
 
 
 # ---------------------------------------------------------------------- the matrix
@@ -93,7 +94,7 @@ def test_a_resumed_matrix_gives_each_run_the_threads_that_the_first_ones_had(sma
 
 
 def test_threads_fill_the_cores_that_are_left(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(7), raising=False)
+    monkeypatch.setattr(dqn_ref, "CORES", 7)
     assert machine_share(Matrix.of("atari3", "ci", seeds=1), "cpu") == (3, 2)
 
 

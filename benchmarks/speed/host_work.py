@@ -48,7 +48,7 @@ def cost_nothing(population: Population, streams: AtariStreams) -> None:
 
 
 def host_work(config: DQNConfig, members: Sequence[Member], device: torch.device) -> Work:
-    """The loop and what is followed of it: drawing, uploading, storing, counting. A call holds one update's draws."""
+    """The loop and what is followed of it: drawing, uploading, storing, counting. A call holds one update."""
     # These games do not end, and are not cut either. The ring has gone round before a clock runs: memory that is taken
     # for the first time costs a CPU more than all the rest.
     config = replace(config, max_episode_frames=config.total_frames, replay_capacity=RING)
