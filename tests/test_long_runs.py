@@ -26,10 +26,10 @@ STORE = Store(ROOT / "results")
 def test_what_the_readme_says_of_the_long_runs():
     text = " ".join(README.read_text().split())
     groups = learning.read_groups(STORE)
-    (paper, control, he, like, _), theirs = groups, published(learning.PUBLISHED)
+    (paper, control, he, like, *_), theirs = groups, published(learning.PUBLISHED)
     assert [dict(group.records[0].overrides) for group in groups] == [
         {}, {"constant_reward": 0.02}, {"initial_weights": "he_normal"}, learning.CHOICES,
-        learning.CHOICES | {"target_period_updates": 1},
+        learning.CHOICES | {"reward_clip": None}, learning.CHOICES | {"target_period_updates": 1},
     ]  # fmt: skip
     curves = (*(group.curves for group in (paper, control, he, like)), theirs)
     ours, idle, larger, alike, others = (each.raw_at("assault", 2_000_000) for each in curves)
@@ -37,7 +37,7 @@ def test_what_the_readme_says_of_the_long_runs():
     said = learning.markdown(STORE)
     assert "Of the eight networks that saw a game's rewards for 2M frames seven score above random play." in text
     assert said.count("(above random play, p < 0.001)") == 7
-    assert said.count("(not above random play)") == 2 + 1 + 4  # controls, the one that gets stuck, without a lag
+    assert said.count("(not above random play)") == 2 + 1 + 4 + 2  # controls, the one that gets stuck, without a lag
     assert "The [control](#why-does-a-dqn-not-learn), which learns from a constant reward, scores far below" in text
     assert max(map(run_score, control.records)) < human_and_random()["assault"].random / 2
     assert "though its values explain nearly as much as those of the reference" in text
@@ -76,7 +76,7 @@ def test_what_the_readme_says_of_the_network_that_gets_stuck():
 
 def test_what_the_pages_say_of_the_runs_without_a_lagging_target():
     """README, and claim C3 of why-dqn-fails.md."""
-    *_, like, no_lag = learning.read_groups(STORE)
+    *_, like, _, no_lag = learning.read_groups(STORE)
     scores = {
         game: [[round(score, 1) for score in group.curves.raw_at(game, 1_000_000)] for group in (no_lag, like)]
         for game in no_lag.curves.games
@@ -117,6 +117,26 @@ def test_what_the_pages_say_of_the_runs_without_a_lagging_target():
     )
 
 
+def test_what_the_pages_say_of_the_runs_whose_rewards_are_not_clipped():
+    *_, like, unclipped, _ = learning.read_groups(STORE)
+    game, text = "crazy_climber", " ".join(README.read_text().split())
+    scores, clipped = (group.curves.raw_at(game, 1_000_000) for group in (unclipped, like))
+    assert "both networks of 1M frames (2,747 and 7,003) are below random play and below both" in text
+    assert [round(score) for score in scores] == [2_747, 7_003]
+    assert max(scores) < min(human_and_random()[game].random, *clipped)
+    assert "while their values explain 94% and more of their targets" in text
+    assert min(unclipped.explained(game, 1_000_000)) > 0.935
+    assert "says of one that its returns in training rise: they do." in text
+    found = [diagnose(read_log(record.folder)) for record in unclipped.records]
+    assert [confident(each)[0] for each in found] == ["reward-scale"] * 2
+    assert [each.learning.status for each in found].count("rising") == 1
+    answer, doctor = (
+        " ".join((ROOT / "docs" / name).read_text().split()) for name in ("why-dqn-fails.md", "doctor.md")
+    )
+    assert "values fit, and both networks score below random play." in answer
+    assert "In two runs more, whose rewards are not clipped, it names that first." in doctor
+
+
 def above_chance(record):
     """Whether its network of 1M frames plays better than random play, by the table's test."""
     evaluation = next(each for each in record.evaluations if each["training_frames"] == 1_000_000)
@@ -126,14 +146,16 @@ def above_chance(record):
 
 
 def test_the_doctor_tells_the_long_runs_that_learn_and_names_what_the_pages_name():
-    """README and docs/doctor.md: eight learn, two are controls, four have no lag, and of one of these it errs."""
+    """README and docs/doctor.md: eight learn, two are controls, four have no lag (of one it errs), two no clipping."""
     said = {}
     for folder in sorted((ROOT / "results" / "learning").glob("*/*-s*")):
         found = diagnose(read_log(folder))
         said[folder.parent.name, folder.name] = (found.learning.status, confident(found))
-    assert len(said) == 8 + 2 + 4
+    assert len(said) == 8 + 2 + 4 + 2
     for (group, run), (status, causes) in said.items():
-        if "no-target" in group:
+        if "no-reward-clip" in group:
+            assert causes[0] == "reward-scale"
+        elif "no-target" in group:
             assert causes[0] == "no-target-lag"
             assert (status == "learning") is (run == "assault-s1")
             if status == "learning":
