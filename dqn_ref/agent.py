@@ -32,6 +32,7 @@ class Agent:
         self._explore = member.numpy_stream("explore")
         self._sampling = member.numpy_stream("replay")
         self._before_block = self._explore.bit_generator.state
+        self._before_ahead = self._sampling.bit_generator.state
         self._draws_from = (0, 0)  # transitions, and how many of them make a batch
         self._ahead: list[NDArray[np.int64]] = []  # batches not asked for yet, the next one last
 
