@@ -101,10 +101,15 @@ def read_groups(store: Store) -> list[Group]:
     return sorted(groups, key=lambda group: len(group.records[0].overrides))
 
 
+def common_games(groups: Sequence[Group], theirs: Curves) -> list[str]:
+    """Games of any group that were published too."""
+    return sorted({game for group in groups for game in group.curves.games} & set(theirs.games))
+
+
 def markdown(store: Store) -> str:
     """The runs beside the published ones, what their values explain, and what all this stands on."""
     groups, theirs = read_groups(store), published(PUBLISHED)
-    games = sorted({game for group in groups for game in group.curves.games} & set(theirs.games))
+    games = common_games(groups, theirs)
     evaluation = groups[0].curves.measured
     facts = [
         *(line for group in groups for line in group.facts(store)),

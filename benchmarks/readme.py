@@ -29,6 +29,7 @@ from benchmarks.gates.calibration_drawing import draw_calibration
 from benchmarks.gates.speed_samples import Measurement
 from benchmarks.gates.speed_study import CalibrateSpeed
 from benchmarks.gates.speed_study import markdown as speed_study
+from benchmarks.learning_drawing import draw_learning
 from benchmarks.markdown import table
 from benchmarks.plots import draw_all, draw_comparison
 from benchmarks.protocols import protocols_table
@@ -91,16 +92,8 @@ def update_page(path: Path, store: Store, *, write: bool) -> bool:
     new = re.sub(r"<!-- generated: (?P<name>.+?) -->\n.*?<!-- end -->", replace, text, flags=re.DOTALL)
     if write:
         path.write_text(new, encoding="utf-8")
-        if path.name == "README.md":
-            draw_baseline(store, path.parent / IMAGES)
-            draw_published(path.parent / IMAGES)
-            draw_speeds(store, path.parent / IMAGES)
-        if path.name == "gates.md":
-            draw_calibration(_score_calibration(store), path.parent / "images")
-        if path.name == "failures.md":
-            draw_groups(store, path.parent / "images")
-        if "<!-- generated: confusion -->" in text:
-            draw_doctor(store, path.parent / "images")
+        for draw in DRAWINGS.get(path.name, ()):
+            draw(store, path.parent / (IMAGES if path.name == "README.md" else IMAGES.name))
     return new != text
 
 
@@ -110,7 +103,7 @@ def draw_baseline(store: Store, folder: Path) -> list[Path]:
     return draw_all(matrix, scores, records, folder)
 
 
-def draw_published(folder: Path) -> list[Path]:
+def draw_published(_: Store, folder: Path) -> list[Path]:
     """Draw two published DQNs of Dopamine beside each other into ``folder``: what a comparison looks like."""
     first, second = map(published, COMPARED)
     return draw_comparison(first, second, COMPARED_FRAMES, suite_games("atari10"), folder, prefix="published-")
@@ -130,6 +123,11 @@ def draw_speeds(store: Store, folder: Path) -> list[Path]:
 def draw_doctor(store: Store, folder: Path) -> list[Path]:
     """Draw the doctor's confusion matrix into a folder of its own under ``folder``; nothing without runs."""
     return draw_confusion(finished(store), folder / "doctor")
+
+
+def draw_gate(store: Store, folder: Path) -> list[Path]:
+    """Draw how large a drop the score gate finds, into ``folder``."""
+    return draw_calibration(_score_calibration(store), folder)
 
 
 def _confusion(store: Store) -> str:
@@ -254,4 +252,13 @@ PARTS: dict[str, Callable[[Store], str]] = {
     "measuring-cost": answer.cost_of_measuring,
     "failures": lambda store: markdown_of_all(store, "images"),
     **{name: _gate(table) for name, table in GATE_TABLES.items()},
+}
+
+# By the page that is written with them.
+DRAWINGS: dict[str, tuple[Callable[[Store, Path], list[Path]], ...]] = {
+    "README.md": (draw_baseline, draw_learning, draw_published),  # the published ones are for docs/plots.md
+    "speed.md": (draw_speeds,),
+    "gates.md": (draw_gate,),
+    "failures.md": (draw_groups,),
+    "doctor.md": (draw_doctor,),
 }

@@ -2,12 +2,16 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import tyro
 from fake_runs import evaluation, write_run
 
-from benchmarks.learning import CHOICES, markdown
+from benchmarks.learning import CHOICES, PUBLISHED, markdown, read_groups
+from benchmarks.learning_drawing import long_runs, power_of_ten
+from benchmarks.plots.style import look
 from benchmarks.random_play import Played, as_record
+from benchmarks.sources import published
 from benchmarks.store import Store
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.protocols import NATURE
@@ -179,3 +183,34 @@ def test_a_run_that_has_not_finished_is_named(tmp_path):
 def test_nothing_kept_is_said(tmp_path):
     with pytest.raises(UserError, match="holds no runs"):
         markdown(Store(tmp_path))
+
+
+def test_the_drawing_has_a_mark_for_each_seed_and_a_line_for_its_values(tmp_path):
+    """Scores as in the table above; values of 1 at 1M frames and 1e15 at 2M, the first of which is no number yet."""
+    store = Store(tmp_path)
+    for seed, first, last in ((0, 300, 500), (1, 310, 600)):
+        run(store, seed, first, last)
+        tell(
+            tmp_path / "learning" / "nature-v1-2M" / f"assault-s{seed}",
+            "q_max",
+            lambda frames: {M: 1, 2 * M: 1e15}.get(frames, "nan"),
+        )
+    groups = read_groups(store)
+    scores, values = long_runs(groups, published(PUBLISHED)).axes
+    marks = {line.get_marker(): [] for line in scores.lines}
+    for line in scores.lines:
+        marks[line.get_marker()].append(np.asarray(line.get_ydata(), float).round(1).tolist())
+    ours, theirs = look(0), look(1)
+    assert marks[ours.marker] == [[300, 310], [400, 455]]
+    assert [sorted(seeds) for seeds in marks[theirs.marker]] == [[310.8, 322.3, 329.1], [359.7, 409.2, 426.0]]
+    means = [305, 305], [320.7, 320.7], [427.5, 427.5], [398.3, 398.3]
+    levels = [222.4, 222.4], [742.0, 742.0]
+    assert marks["None"] == [*map(list, means), *map(list, levels)]
+    assert [label.get_text() for label in scores.get_xticklabels()] == ["after 1M frames", "after 2M frames"]
+    *seeds, bound = values.lines
+    assert list(bound.get_ydata()) == [pytest.approx(100)] * 2
+    for line in seeds:
+        known = [(frames, value) for frames, value in line.get_xydata().tolist() if value == value]
+        assert known == [(M, 1), (2 * M, 1e15)]
+    assert len(seeds) == 2
+    assert [power_of_ten(value) for value in (1e-3, 1, 10, 100, 1e15)] == ["1e-3", "1", "10", "1e2", "1e15"]

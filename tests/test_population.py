@@ -434,6 +434,37 @@ def test_what_is_captured_reads_nothing_from_the_host(tiny_config, streams, padd
         made._choose_all()
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"streams_per_member": 2},
+        {"precision": "bfloat16"},
+        {"optimizer": "adam"},
+        {"history_padding": "first_frame"},
+    ],
+    ids=str,
+)
+def test_nothing_of_a_step_meets_a_tensor_of_the_cpu(tiny_config, monkeypatch, changes):
+    """On "meta", which computes nothing: like a GPU it takes the way of operations, and refuses what lies elsewhere."""
+    monkeypatch.setattr(Upload, "__call__", lambda self, source, target: target.copy_(torch.from_numpy(source.copy())))
+    config = tiny_config(**changes)
+    made = make_population(config, [BREAKOUT, Member("pong", 0)], [4, 6], torch.device("meta"))
+    count = 2 * config.streams_per_member
+    made.begin(grey(*range(count)))
+    for t in range(20):
+        made.store(np.zeros(count, np.int64), answer([0] * count, frame=[t] * count))
+    made.learn()
+    made.sync_target()
+    made._choose_all()
+    assert {made.agents[0].learner.loss_sum.device, made.replay.frames.device} == {torch.device("meta")}
+
+
+def test_a_tensor_of_the_cpu_would_be_noticed():
+    with pytest.raises(RuntimeError, match=r"meta|device"):
+        torch.zeros(3, device="meta") + torch.zeros(3)
+
+
 def test_an_integer_tensor_as_an_index_would_be_noticed():
     with pytest.raises(AssertionError, match="_local_scalar_dense"), NoReading():
         torch.zeros(3)[torch.tensor(1)]

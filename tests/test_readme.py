@@ -13,11 +13,9 @@ from matplotlib import image as mpl_image
 
 from benchmarks.__main__ import COMMANDS, GROUPS
 from benchmarks.doctor.probes.ladder import LADDER
-from benchmarks.failures.drawings import draw_groups
 from benchmarks.failures.effects import Verdict
 from benchmarks.failures.findings import find
-from benchmarks.gates.calibration_drawing import draw_calibration
-from benchmarks.readme import PAGES, PARTS, draw_baseline, draw_doctor, draw_published, draw_speeds, update_page
+from benchmarks.readme import DRAWINGS, PAGES, PARTS, update_page
 from benchmarks.store import Store
 from benchmarks.suites import SUITES
 from dqn_ref.config import TRANSITION_BYTES, format_frames
@@ -48,11 +46,7 @@ def test_every_drawing_is_what_the_results_say(tmp_path):
     if version("matplotlib") != pinned:
         pytest.skip("another Matplotlib may draw other lines")
     store = Store(ROOT / "results")
-    calibration = json.loads(store.score_calibration.read_text())
-    drawn = [
-        *draw_baseline(store, tmp_path), *draw_published(tmp_path), *draw_speeds(store, tmp_path),
-        *draw_calibration(calibration, tmp_path), *draw_groups(store, tmp_path), *draw_doctor(store, tmp_path),
-    ]  # fmt: skip
+    drawn = [path for draws in DRAWINGS.values() for draw in draws for path in draw(store, tmp_path)]
     committed = [path for path in IMAGES.glob("**/*") if path.is_file()]
     assert {path.relative_to(tmp_path) for path in drawn} == {path.relative_to(IMAGES) for path in committed}
     for path in drawn:
@@ -71,9 +65,7 @@ def test_images_of_the_pages_are_there(page):
 
 def test_a_changed_figure_is_noticed_and_mended(tmp_path, monkeypatch):
     folders = []
-    monkeypatch.setattr("benchmarks.readme.draw_published", folders.append)
-    for name in ("draw_baseline", "draw_speeds"):
-        monkeypatch.setattr(f"benchmarks.readme.{name}", lambda store, folder: folders.append(folder))
+    monkeypatch.setitem(DRAWINGS, "README.md", (lambda store, folder: folders.append(folder),))
     text = README.read_text()
     line = next(line for line in text.splitlines() if line.startswith("| amidar"))
     (tmp_path / "README.md").write_text(text.replace(line, line + " 12345 |"))
@@ -81,7 +73,7 @@ def test_a_changed_figure_is_noticed_and_mended(tmp_path, monkeypatch):
     assert update_page(tmp_path / "README.md", store, write=False)
     assert folders == []
     assert update_page(tmp_path / "README.md", store, write=True)
-    assert folders == 3 * [tmp_path / "docs" / "images"]
+    assert folders == [tmp_path / "docs" / "images"]
     assert (tmp_path / "README.md").read_text() == text
 
 
