@@ -191,3 +191,15 @@ def averaged(points: NDArray[np.float64]) -> NDArray[np.float64]:
         if np.isfinite(last).any():
             scores[place] = np.nanmean(last)
     return scores
+
+
+def newest_points(frames: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The point after ``frames`` [T] that each of ``scores`` [T], made as ``averaged`` makes them, has for its newest.
+
+    After n million frames: n times the score, less n - 1 times that of a million before. NaN where that is not known,
+    or where a score is no mean of all points before: after the fifth.
+    """
+    number = frames / POINT_FRAMES
+    points = np.diff(number * scores, prepend=0.0)
+    points[(np.diff(number, prepend=0.0) != 1) | (number > AVERAGED_POINTS)] = np.nan
+    return points

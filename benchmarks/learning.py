@@ -10,20 +10,19 @@ from pathlib import Path
 from statistics import fmean, median
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.compare import LEVEL
 from benchmarks.costs import format_seconds
-from benchmarks.curves import Curves
+from benchmarks.curves import Curves, newest_points
 from benchmarks.failures.inside import goes_beyond, value_bound
 from benchmarks.markdown import folded, table
 from benchmarks.permutation import mean_test, number_of, permutation_test, standardised_difference
 from benchmarks.random_play import chance
 from benchmarks.reference import human_and_random
-from benchmarks.scores import iteration_scores, protocol_evaluation
+from benchmarks.scores import protocol_evaluation
 from benchmarks.sources import ORIGINS, published, run_curves, run_folders
 from benchmarks.store import Store
-from benchmarks.words import count, p_value, revisions
+from benchmarks.words import p_value, revisions
 from dqn_ref.config import DQNConfig, UserError, format_frames
 from dqn_ref.provenance import machine_words
 from dqn_ref.records import RunRecord
@@ -75,21 +74,26 @@ class Group:
                 shares.append(max(0.0, 1.0 - median(ratios)))
         return shares
 
-    def facts(self, store: Store) -> list[str]:
-        """What it was made by, and each run's evaluations, the last beside random play."""
+    def evaluated(self, game: str, frames: int) -> list[float]:
+        """Score of each seed's network of that moment; nothing where there is none."""
+        return evaluated(self.curves, game, frames)
+
+    def facts(self, store: Store) -> str:
+        """What it was made by; and of each game how long its runs took, and its last networks beside random play."""
         config, provenance = self.config, self.records[0].provenances[0]
-        seconds = median(record.seconds for record in self.records)
-        return [
+        facts = [
             f"{self.name}: protocol {self.records[0].protocol} in {config.precision}, stopped at "
             f"{format_frames(config.total_frames)} frames. Made on {machine_words(provenance['machine'])}, "
-            f"{provenance['torch']['threads']} thread(s) a run, {format_seconds(seconds)} a run by the clock (median), "
-            f"{revisions(self.records)}.",
-            *(
-                f"{self.name}, the evaluations of {record.folder.name}: {_evaluations(record)}"
-                f"{_over_chance(store, record)}{_beyond_bound(record)}."
-                for record in self.records
-            ),
+            f"{provenance['torch']['threads']} thread(s) a run, {revisions(self.records)}."
         ]
+        for game in self.curves.games:
+            records = [record for record in self.records if record.member.game == game]
+            seconds = median(record.seconds for record in records)
+            networks = "; ".join(
+                f"seed {each.member.seed}{_over_chance(store, each)}{_beyond_bound(each)}" for each in records
+            )
+            facts.append(f"On {game}, {format_seconds(seconds)} a run by the clock (median): {networks}.")
+        return " ".join(facts)
 
 
 def read_groups(store: Store) -> list[Group]:
@@ -112,52 +116,77 @@ def markdown(store: Store) -> str:
     games = common_games(groups, theirs)
     evaluation = groups[0].curves.measured
     facts = [
-        *(line for group in groups for line in group.facts(store)),
-        "A score is the mean of the evaluations after each million frames until then, of the last five at most, each "
-        f"of {groups[0].config.evaluation_episodes} episodes with epsilon {evaluation.epsilon:g}; in brackets the "
-        'lowest and highest seed. "Above random play" refers to the final network: its episodes\' mean against that of '
-        "random play at the agent's frame skip, which is ours, by a one-sided permutation test.",
+        *(group.facts(store) for group in groups),
+        f"An evaluation is the mean of {groups[0].config.evaluation_episodes} episodes with epsilon "
+        f"{evaluation.epsilon:g} of one seed's network as it then was. What is published, and what the tests below "
+        "compare, is the mean of the evaluations after each million frames until then. *Above random play*: the "
+        "episodes of a run's last network against random play at the agent's frame skip, by a one-sided permutation "
+        "test.",
         f"{PUBLISHED}: {ORIGINS[PUBLISHED]}, the paper's settings, except for its choices, which here are "
         f"`{options(CHOICES)}`, and that {DIFFERS}. Not measured alike, as far as known: "
         f"{'; '.join(evaluation.differences(theirs.measured)) or 'nothing'}.",
         *_tests([*((group.name, group.curves) for group in groups), (PUBLISHED, theirs)]),
     ]
     return "\n".join([
-        *(_game(game, groups, theirs) for game in games),
-        "*Explained*: how much of the variance of their targets the values explain (of each seed; median of 500k "
-        "frames).\n",
-        folded("How these were made and measured, and each evaluation", "".join(f"- {fact}\n" for fact in facts)),
+        *(_game(store, game, groups, theirs) for game in games),
+        "Scores of each seed's network after so many frames, and their mean until then. *Explained*: how much of the "
+        "variance of their targets the values of each seed explain (median of 500k frames).\n",
+        folded("How these were made and measured, and what a test shows", "".join(f"- {fact}\n" for fact in facts)),
     ])  # fmt: skip
 
 
-def _game(game: str, groups: Sequence[Group], theirs: Curves) -> str:
+def _game(store: Store, game: str, groups: Sequence[Group], theirs: Curves) -> str:
     """The table of a game: a row for each group that has runs of it, at the budgets that any of them reached."""
     groups, anchor = [group for group in groups if game in group.curves.games], human_and_random()[game]
-    budgets = [each for each in theirs.budgets([game]) if any(len(group.curves.raw_at(game, each)) for group in groups)]
+    budgets = budgets_of(game, groups, theirs)
     after = [format_frames(frames) for frames in budgets]
+    header = [f"after {each}" for each in after]
+    header += [f"mean until {each}" for each in after[1:]]
+    header += [f"explained, {each}" for each in after]
     rows = [
-        (group.name, *_scores(group.curves, game, budgets), *(_shares(group.explained(game, each)) for each in budgets))
+        (
+            group.name,
+            *_scores(group.curves, game, budgets),
+            *(_shares(group.explained(game, each)) for each in budgets),
+        )
         for group in groups
     ]
     rows.append((PUBLISHED, *_scores(theirs, game, budgets), *("" for _ in budgets)))
-    for name, score in (("random play", anchor.random), ("human", anchor.human)):
-        rows.append((name, *(f"{score:,.1f}" for _ in budgets), *("" for _ in budgets)))
-    return table((game, *(f"after {each}" for each in after), *(f"explained, {each}" for each in after)), rows)
+    levels = [("random play, published", anchor.random), ("human", anchor.human)]
+    if played := chance(store, game):
+        levels.insert(0, ("random play, tested against", played.mean))
+    for name, score in levels:
+        rows.append((name, *(_number(score) for _ in budgets), *("" for _ in header[len(budgets) :])))
+    return table((game, *header), rows)
+
+
+def budgets_of(game: str, groups: Sequence[Group], theirs: Curves) -> list[int]:
+    """Frames at which any of ``groups`` and the published runs were evaluated."""
+    return [each for each in theirs.budgets([game]) if any(group.evaluated(game, each) for group in groups)]
+
+
+def evaluated(curves: Curves, game: str, frames: int) -> list[float]:
+    """Score of each seed's network after ``frames``, where ``curves`` has means over all evaluations until then."""
+    seeds = curves.raw.get(game, {}).values()
+    found = [newest_points(curves.frames, values)[curves.frames == frames] for values in seeds]
+    return [float(score) for score in np.array(found).ravel() if isfinite(score)]
 
 
 def _scores(curves: Curves, game: str, budgets: Sequence[int]) -> list[str]:
-    return [_words(curves.raw_at(game, frames)) for frames in budgets]
+    """Evaluations at each budget, and at all but the first the mean until then."""
+    single = [", ".join(map(_number, evaluated(curves, game, frames))) for frames in budgets]
+    means = (curves.raw_at(game, frames) for frames in budgets[1:])
+    return [*single, *(_number(fmean(each.tolist())) if len(each) else "" for each in means)]
+
+
+def _number(score: float) -> str:
+    return f"{score:,.1f}" if abs(score) < 1_000 else f"{score:,.0f}"
 
 
 def options(changes: Mapping[str, object]) -> str:
     """What makes such a run, for the command line of ``python -m dqn_ref train``."""
     values = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in changes.items()}
     return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in values.items())
-
-
-def _evaluations(record: RunRecord) -> str:
-    scores = sorted(iteration_scores(record).items())
-    return ", ".join(f"{score:,.1f} after {format_frames(frames)}" for frames, score in scores)
 
 
 def _over_chance(store: Store, record: RunRecord) -> str:
@@ -167,7 +196,7 @@ def _over_chance(store: Store, record: RunRecord) -> str:
         return ""
     returns = np.array([each["raw_return"] for each in protocol_evaluation(record)["episodes"]], np.float64)
     p = mean_test(returns, np.array(played.returns[0], np.float64)).p_higher
-    return f" ({f'above random play, p {p_value(p)}' if p < 0.05 else 'not above random play'})"
+    return f" above random play (p {p_value(p)})" if p < 0.05 else " not above random play"
 
 
 def _beyond_bound(record: RunRecord) -> str:
@@ -177,7 +206,7 @@ def _beyond_bound(record: RunRecord) -> str:
         return ""
     largest = max(row["q_max"] for row in rows if not isnan(row["q_max"]))
     reached = f"reach {largest:.2g}" if largest > bound else "overflow"
-    return f"; values {reached}, and no return can exceed {bound:g}"
+    return f", values {reached} where no return can exceed {bound:g}"
 
 
 def _tests(rows: Sequence[tuple[str, Curves]]) -> Iterator[str]:
@@ -208,13 +237,6 @@ def _tests(rows: Sequence[tuple[str, Curves]]) -> Iterator[str]:
             f"No {'other ' if count else ''}two of these rows can show a difference, whatever they score: the "
             f"smallest p that a permutation test of any could give is {min(untold):.2g}."
         )
-
-
-def _words(scores: NDArray[np.float64]) -> str:
-    if not len(scores):
-        return ""
-    seeds = count(len(scores), "seed")
-    return f"{fmean(scores.tolist()):,.1f} ({seeds}, {scores.min():,.1f} to {scores.max():,.1f})"
 
 
 def _shares(shares: Sequence[float]) -> str:

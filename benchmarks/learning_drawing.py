@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,8 +14,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from benchmarks.curves import Curves
 from benchmarks.failures.inside import value_bound
-from benchmarks.learning import PUBLISHED, Group, common_games, read_groups
-from benchmarks.plots.style import GREY, TEXT, Look, frames_axis, look, number_axis, panels, save_figure, styled
+from benchmarks.learning import PUBLISHED, Group, budgets_of, common_games, evaluated, read_groups
+from benchmarks.plots.style import GREY, SMALL, TEXT, Look, frames_axis, look, number_axis, panels, save_figure, styled
 from benchmarks.plots.words import Entry, finish
 from benchmarks.reference import human_and_random
 from benchmarks.sources import published
@@ -33,7 +34,7 @@ def draw_learning(store: Store, folder: Path) -> list[Path]:
 
 @styled
 def long_runs(groups: Sequence[Group], theirs: Curves) -> Figure:
-    """A column a game: above the score of each seed after each million frames, below its largest held-out value."""
+    """A column a game: above the evaluations of each seed's network, below its largest held-out value by frames."""
     games = common_games(groups, theirs)
     figure, axes = panels(2, len(games), 2.1)
     bound = value_bound(NATURE.config)
@@ -41,7 +42,7 @@ def long_runs(groups: Sequence[Group], theirs: Curves) -> Figure:
     for game, (scores, values) in zip(games, axes.T, strict=True):
         here = [(look(place), group) for place, group in enumerate(groups) if game in group.curves.games]
         rows = [*((style, group.curves) for style, group in here), (look(len(groups)), theirs)]
-        _scores(scores, game, rows, theirs.budgets([game]))
+        _scores(scores, game, rows, budgets_of(game, [group for _, group in here], theirs))
         scores.set_title(game, size=TEXT)
         for style, group in here:
             _values(values, style, group, game)
@@ -53,24 +54,21 @@ def long_runs(groups: Sequence[Group], theirs: Curves) -> Figure:
         values.set_xlim(0, 1.04 * max(group.config.total_frames for group in groups))
         frames_axis(values)
         values.set_xlabel("frames")
-    axes[0, 0].set_ylabel("score")
-    axes[1, 0].set_ylabel("largest value")
+    axes[0, 0].set_ylabel("score of each network")
+    axes[1, 0].set_ylabel("largest Q value")
     names = [*(group.name.replace("`", "") for group in groups), PUBLISHED]
     entries: list[Entry] = [
         (Line2D([], [], color=style.color, linestyle=style.line, marker=style.marker, markersize=4), name)
         for style, name in zip(map(look, range(len(groups) + 1)), names, strict=True)
     ]
-    entries += [
-        (Line2D([], [], color=GREY, linestyle=_DASHED, linewidth=1), "random play; a human"),
-        (
-            Line2D([], [], color="black", linestyle=_DOTTED, linewidth=1),
-            f"{bound:g}: no return of clipped rewards can exceed it",
-        ),
-    ]
+    entries.append((
+        Line2D([], [], color="black", linestyle=_DOTTED, linewidth=1),
+        f"{bound:g}: no return of clipped rewards can exceed it",
+    ))  # fmt: skip
     caption = [
-        "Above: a mark a seed, a bar their mean; a score is the mean of the evaluations after each million frames "
-        "until then. Below: a line a seed, of the largest Q value of a fixed set of states (log scale); nothing is "
-        "published of these. Two seeds, or three, tell little: the table beside this drawing says what a test shows."
+        "Above: a mark is the network of one seed, a bar their mean. Below: a line is the training of one seed; the "
+        "largest Q value of a fixed set of states, on a log scale; nothing is published of these. So few seeds tell "
+        "little: the text says what a test shows."
     ]
     return finish(figure, "Runs of the paper's protocol, stopped early", caption, entries)
 
@@ -81,29 +79,26 @@ def power_of_ten(value: float, _: object = None) -> str:
 
 
 def _scores(axis: Axes, game: str, rows: Sequence[tuple[Look, Curves]], budgets: Sequence[int]) -> None:
-    anchor = human_and_random()[game]
-    kept = [frames for frames in budgets if any(len(curves.raw_at(game, frames)) for _, curves in rows[:-1])]
-    for place, frames in enumerate(kept):
+    for place, frames in enumerate(budgets):
         for number, (style, curves) in enumerate(rows):
-            seeds = curves.raw_at(game, frames)
-            if not len(seeds):
-                continue
-            x = place + 0.8 * ((number + 0.5) / len(rows) - 0.5)
-            axis.plot(np.full(len(seeds), x), seeds, linestyle="none", marker=style.marker, color=style.color,
-                      markersize=5, alpha=0.8, markeredgecolor="white", markeredgewidth=0.4, zorder=3)  # fmt: skip
-            axis.plot([x - 0.04, x + 0.04], [seeds.mean()] * 2, color=style.color, linewidth=2, zorder=4)
-    for level in (anchor.random, anchor.human):
+            if seeds := evaluated(curves, game, frames):
+                x = place + 0.8 * ((number + 0.5) / len(rows) - 0.5)
+                axis.plot([x] * len(seeds), seeds, linestyle="none", marker=style.marker, color=style.color,
+                          markersize=5, alpha=0.8, markeredgecolor="white", markeredgewidth=0.4, zorder=3)  # fmt: skip
+                axis.plot([x - 0.04, x + 0.04], [fmean(seeds)] * 2, color=style.color, linewidth=2, zorder=4)
+    anchor = human_and_random()[game]
+    for name, level in (("random play", anchor.random), ("human", anchor.human)):
         axis.axhline(level, color=GREY, linestyle=_DASHED, linewidth=1, zorder=1)
-    axis.set_xticks(range(len(kept)), [f"after {format_frames(frames)} frames" for frames in kept])
-    axis.set_xlim(-0.5, len(kept) - 0.5)
+        axis.annotate(name, (1, level), (-1, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
+                      ha="right", size=SMALL, color=GREY)  # fmt: skip
+    axis.set_xticks(range(len(budgets)), [f"after {format_frames(frames)} frames" for frames in budgets])
+    axis.set_xlim(-0.6, len(budgets) - 0.3)
     number_axis(axis.yaxis, ticks=5)
 
 
 def _values(axis: Axes, style: Look, group: Group, game: str) -> None:
     for record in group.records:
         if record.member.game == game:
-            rows = [(row["frames"], row["q_max"]) for row in record.progress()]
-            frames, values = np.array(rows).T
-            axis.plot(
-                frames, np.where(values > 0, values, np.nan), color=style.color, linestyle=style.line, linewidth=1.2
-            )
+            frames, values = np.array([(row["frames"], row["q_max"]) for row in record.progress()]).T
+            shown = np.where(values > 0, values, np.nan)
+            axis.plot(frames, shown, color=style.color, linestyle=style.line, linewidth=1.2)

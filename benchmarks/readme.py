@@ -57,6 +57,7 @@ PAGES = (
     Path("docs/diagnose.md"),
     Path("docs/failures.md"),
     Path("docs/why-dqn-fails.md"),
+    Path("docs/long-runs.md"),
     Path("docs/doctor.md"),
     Path("docs/lint.md"),
 )
@@ -256,9 +257,10 @@ PARTS: dict[str, Callable[[Store], str]] = {
 
 # By the page that is written with them.
 DRAWINGS: dict[str, tuple[Callable[[Store, Path], list[Path]], ...]] = {
-    "README.md": (draw_baseline, draw_learning, draw_published),  # the published ones are for docs/plots.md
+    "README.md": (draw_baseline, draw_published),  # the published ones are for docs/plots.md
     "speed.md": (draw_speeds,),
     "gates.md": (draw_gate,),
     "failures.md": (draw_groups,),
+    "long-runs.md": (draw_learning,),
     "doctor.md": (draw_doctor,),
 }

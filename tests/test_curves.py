@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.curves import Curves, Measurement, averaged, point_frames, training_points
+from benchmarks.curves import Curves, Measurement, averaged, newest_points, point_frames, training_points
 from benchmarks.reference import human_and_random, published_points
 from benchmarks.sources import PUBLISHED, published
 from dqn_ref.config import UserError
@@ -167,3 +167,14 @@ def test_the_papers_own_scores_are_one_run_a_game():
 def test_an_unknown_source_is_refused_with_the_known_ones():
     with pytest.raises(UserError, match=r"nobody.*known are: dopamine-dqn-rmsprop-2018"):
         published("nobody")
+
+
+def test_points_come_back_from_their_means_as_far_as_these_are_of_all_before():
+    """Twice 6 less 3 is 9; nothing is known of the fifth without the fourth, nor of the sixth, which five make."""
+    points, millions = np.array([3.0, 9.0, -4.5, 0.0, 12.0, 7.0]), 1_000_000 * np.arange(1, 7)
+    assert newest_points(millions[:2], np.array([3.0, 6.0])).tolist() == [3, 9]
+    found = newest_points(millions, averaged(points))
+    assert found[:5] == pytest.approx(points[:5])
+    assert np.isnan(found[5])
+    kept = np.array([0, 1, 4])  # after 1M, 2M and 5M frames, as published
+    assert newest_points(millions[kept], averaged(points)[kept]).tolist() == [3, 9, pytest.approx(np.nan, nan_ok=True)]

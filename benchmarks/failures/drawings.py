@@ -56,16 +56,17 @@ def draw_groups(store: Store, folder: Path) -> list[Path]:
 
 
 def draw_failures(found: Findings, folder: Path) -> list[Path]:
-    """Draw the scores of each game, and the learning curves where there is a variant, into ``folder``."""
+    """Draw scores and learning curves of each game that a variant was run on into ``folder``."""
     files = list[Path]()
     for each in found.learnt:
         rows = [row for row in found.rows if row.game == each.game]
+        if not rows:
+            continue
         runs, control = found.of(REFERENCE, each.game), found.of(CONTROL, each.game)
         caption = _caption(found, [*runs, *control, *(run for row in rows for run in row.runs)])
         files += save_figure(score_strips(each.game, runs, control, rows, caption), folder / f"scores-{each.game}")
-        if rows:
-            figure = small_curves(each.game, runs, control, rows, caption)
-            files += save_figure(figure, folder / f"curves-{each.game}")
+        figure = small_curves(each.game, runs, control, rows, caption)
+        files += save_figure(figure, folder / f"curves-{each.game}")
     return files
 
 

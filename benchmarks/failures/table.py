@@ -181,9 +181,11 @@ def markdown_of_all(store: Store, images: str) -> str:
     for group in groups(store):
         found = find(store, group)
         parts.append(f"### `{group}`\n\n{markdown(found)}")
-        for each in found.learnt:
-            kinds = ["scores", "curves"] if any(row.game == each.game for row in found.rows) else ["scores"]
-            parts += [f"![{kind} of {each.game}]({images}/failures-{group}/{kind}-{each.game}.png)\n" for kind in kinds]
+        for game in dict.fromkeys(row.game for row in found.rows):
+            scores, curves = (
+                f"![{kind} of {game}]({images}/failures-{group}/{kind}-{game}.png)\n" for kind in ("scores", "curves")
+            )
+            parts += [scores, folded(f"Learning curves of {game}", curves)]
     return "\n".join(parts) or NO_RUNS
 
 

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from benchmarks.gates.calibration import POWER
+from benchmarks.gates.calibration import POWER, made_words
 from benchmarks.plots.style import GREY, look, panels, save_figure, styled
+from benchmarks.plots.words import Entry, finish
 from benchmarks.shares import exact_interval
 from dqn_ref.config import format_frames
 
@@ -38,9 +40,20 @@ def power(result: Mapping[str, Any]) -> Figure:
     for axis in axes[-1]:
         axis.set_xlabel("drop of every game's score, %")
     for axis in axes[:, 0]:
-        axis.set_ylabel("found (p < .05), %")
-    axes[0, 0].legend(fontsize=7)
-    return figure
+        axis.set_ylabel("found, p < .05, %")
+    seeds: list[Entry] = [
+        (
+            Line2D([], [], color=look(place).color, linestyle=look(place).line, marker=look(place).marker),
+            f"{count} seeds a side",
+        )
+        for place, count in enumerate(SEEDS)
+    ]
+    levels: list[Entry] = [
+        (Line2D([], [], color=GREY, linestyle="--", linewidth=1), f"{100 * POWER:.0f} %: the aim"),
+        (Line2D([], [], color=GREY, linestyle=":", linewidth=1), f"{100 * result['levels']['warn']:.0f} %: the level"),
+    ]
+    title = "The score gate: how often a drop of every game's score is found"
+    return finish(figure, title, [f"Simulated from published scores. {made_words(result).strip()}"], [*seeds, *levels])
 
 
 def _panel(axis: Axes, rows: list[Mapping[str, Any]], level: float) -> None:
@@ -59,8 +72,7 @@ def _panel(axis: Axes, rows: list[Mapping[str, Any]], level: float) -> None:
             color=way.color,
             capsize=3,
             markersize=5,
-            label=f"{seeds} seeds a side",
         )
-    axis.axhline(100 * POWER, color=GREY, linestyle="--", linewidth=1, label=f"{100 * POWER:.0f} %, the promise")
-    axis.axhline(100 * level, color=GREY, linestyle=":", linewidth=1, label=f"{100 * level:.0f} %, the level")
+    axis.axhline(100 * POWER, color=GREY, linestyle="--", linewidth=1)
+    axis.axhline(100 * level, color=GREY, linestyle=":", linewidth=1)
     axis.set_ylim(0, 103)

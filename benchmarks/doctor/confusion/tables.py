@@ -27,11 +27,10 @@ from benchmarks.doctor.confusion.runs import (
     DiagnosedRun,
 )
 from benchmarks.failures.variants import VARIANTS
-from benchmarks.markdown import folded, table
+from benchmarks.markdown import table
 
 NO_CAUSE = "no cause stands for it"
 NONE_HELD_OUT = "No run but those that the bars of the verdicts were set on is finished yet."
-MATRIX = "The same as a matrix: fault put in by fault named first"
 HEADER = ("put in", "runs", "lint warns of", "named first in the log (runs)", "right first", "right named")
 
 Rows = tuple[tuple[str, ...], ...]
@@ -93,7 +92,7 @@ def sentences(looked: Sequence[DiagnosedRun]) -> tuple[tuple[str, str], ...]:
             f"lint warns of {found.healthy_lint.words()}.",
         ),
         (
-            "Verdicts",
+            "Diagnosis",
             f"of runs with a fault that a cause stands for, by their log: the right cause first in "
             f"{found.right_first.words()}, named at all in {found.right_named.words()}; only something else named in "
             f"{found.wrong_alone.words()}; nothing named in {found.passed.words()}.",
@@ -121,8 +120,9 @@ def sentences(looked: Sequence[DiagnosedRun]) -> tuple[tuple[str, str], ...]:
     said += [
         (
             "How",
-            f"lint is given the configuration alone; verdicts the log, with no setting but {', '.join(KEPT_SETTINGS)}, "
-            f"and a cause counts as named if its confidence is {CONFIDENCE} or strong and no other explains it. "
+            "lint is given the configuration alone; the diagnosis the log, with no setting but "
+            f"{', '.join(KEPT_SETTINGS)}, and a cause counts as named if its confidence is {CONFIDENCE} or strong "
+            "and no other explains it. "
             "Intervals are Clopper and Pearson's, as if runs were independent; runs with the same fault on the same "
             "game are alike, so they are too narrow for other faults and games.",
         ),
@@ -164,10 +164,9 @@ def summary(looked: Sequence[DiagnosedRun]) -> str:
 
 
 def markdown(looked: Sequence[DiagnosedRun]) -> str:
-    """Rates, table and, folded, the matrix."""
-    header, rows = matrix_rows(looked)
-    matrix = folded(MATRIX, table(header, rows)) if rows else f"{NONE_HELD_OUT}\n"
-    return f"{summary(looked)}\n{table(HEADER, fault_rows(looked), HEADER[:4])}\n{matrix}"
+    """Rates and table; the matrix itself is for a drawing and for a terminal."""
+    none = "" if held_out(looked) else f"\n{NONE_HELD_OUT}\n"
+    return f"{summary(looked)}\n{table(HEADER, fault_rows(looked), HEADER[:4])}{none}"
 
 
 def as_json(looked: Sequence[DiagnosedRun]) -> dict[str, Any]:
