@@ -47,8 +47,8 @@ from benchmarks.gates.speed_study import CalibrateSpeed, calibrate_speed
 from benchmarks.jobs import end_with_parent
 from benchmarks.store import Store
 from benchmarks.suite_commands import bench, make_report, plan, plot, run, scores, status
-from dqn_ref.__main__ import reader_left
 from dqn_ref.config import UserError
+from dqn_ref.progress import reader_left
 
 # ---------------------------------------------------------------------- commands too small for rooms of their own
 

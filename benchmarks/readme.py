@@ -182,7 +182,7 @@ def _time(store: Store) -> str:
     where, source = runs[0]["provenance"]["machine"], runs[0]["provenance"]["source"]
     return (
         f"These {len(runs)} runs took {format_seconds(seconds)} on {machine_words(where)} "
-        f"(source {source_words(source)}); a run's start-up, to its first step, took "
+        f"(source {source_words(source)}); a run's start-up, until it makes its games and networks, took "
         f"{format_seconds(median(float(run['startup_seconds']) for run in runs))} (median).\n"
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ import tyro
 from rich.console import Console
 
 from dqn_ref.config import DQNConfig, Frames, UserError
+from dqn_ref.progress import reader_left
 from dqn_ref.protocols import NATURE, PROTOCOLS, protocol_named
 from dqn_ref.seeds import Member
 
@@ -298,11 +298,6 @@ def main(arguments: list[str] | None = None) -> int:
         reader_left()
         return 1
     return 0
-
-
-def reader_left() -> None:
-    """Write no more to who reads what is printed and has left, as ``| head`` does."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ TRANSITION_BYTES = 84 * 84 + 5 * 4 + 8
 # Counted and rounded up, not measured.
 GPU_MEMBER_BYTES = 300_000_000
 
+MAX_OF_THE_EMULATOR = 1_000_000_000  # which counts frames in 32 bits, and a little beyond what it is given
 MAX_REPLAY_CAPACITY = 16_000_000  # replay keeps numbers of slots as float32, exact up to 2**24
 
 
@@ -148,7 +149,7 @@ class DQNConfig:
     """How the losses of a batch become one. Code: sum. (A mean would need min_squared_gradient = 0.01 / 32**2.)"""
 
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of the networks' passes. Weights, loss and optimiser are float32 always. Code: float32."""
+    """Arithmetic of the networks' passes in training. All else, and evaluation, is float32 always. Code: float32."""
 
     # ------------------------------------------------------------------ exploration
     epsilon_start: float = 1.0
@@ -184,6 +185,9 @@ class DQNConfig:
             raise UserError(f"constant_reward must be a number, or None, got {self.constant_reward!r}.")
         if self.frames_per_state > 4:
             raise UserError(f"frames_per_state must be at most 4: a state has four, got {self.frames_per_state}.")
+        for name in ("frames_per_agent_step", "max_noops", "max_episode_frames", "evaluation_max_frames"):
+            if getattr(self, name) > MAX_OF_THE_EMULATOR:
+                raise UserError(f"{name} must be at most {MAX_OF_THE_EMULATOR:,}, got {getattr(self, name):,}.")
         self._check_budget()
 
     def _check_type(self, name: str) -> None:
@@ -224,11 +228,12 @@ class DQNConfig:
                 f"({self.replay_start_agent_steps * self.frames_per_agent_step:,} frames), so nothing would be learnt. "
                 "Ask for more frames, or take a smaller protocol (--protocol ci)."
             )
-        if self.streams_per_member > self.replay_start_agent_steps:
-            raise UserError(
-                f"streams_per_member ({self.streams_per_member:,}) is above replay_start_agent_steps "
-                f"({self.replay_start_agent_steps:,}): learning would start before anything was stored."
-            )
+        for name in ("replay_start_agent_steps", "replay_capacity"):
+            if self.streams_per_member > getattr(self, name):
+                raise UserError(
+                    f"streams_per_member ({self.streams_per_member:,}) is above {name} ({getattr(self, name):,}): each "
+                    "stream must have stored a transition when learning starts."
+                )
         if self.replay_capacity > MAX_REPLAY_CAPACITY:
             raise UserError(
                 f"replay_capacity must be at most {MAX_REPLAY_CAPACITY:,}, got {self.replay_capacity:,}: replay keeps "

@@ -12,6 +12,7 @@ import psutil
 import torch
 
 from dqn_ref.config import GPU_MEMBER_BYTES, TRANSITION_BYTES, UserError
+from dqn_ref.control_group import memory_left
 
 
 def select_device(name: str) -> torch.device:
@@ -55,7 +56,7 @@ def _keep_freed_memory() -> None:
     """Tell glibc to keep what an update frees; the next one takes it again.
 
     Otherwise it returns megabytes to the system after each update and pays for them with up to 2,000
-    page faults in the next: 2 to 11 ms of about 60.
+    page faults in the next: 2 to 11 ms.
     """
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
@@ -66,6 +67,11 @@ def _keep_freed_memory() -> None:
             libc.mallopt(top_pad, 64 << 20)
 
 
+def _free_memory() -> int:
+    machine, own = psutil.virtual_memory().available, memory_left()
+    return machine if own is None else min(machine, own)
+
+
 def _driver_version() -> str | None:
     path = Path("/proc/driver/nvidia/version")
     return path.read_text().splitlines()[0] if path.exists() else None
@@ -73,13 +79,14 @@ def _driver_version() -> str | None:
 
 def check_memory(transitions: int, num_members: int, device: torch.device) -> None:
     """Raise UserError if ``transitions`` in the replay of each member do not fit the device's free memory."""
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else _free_memory()
     usable = int(free * 0.95) - (num_members * GPU_MEMBER_BYTES if device.type == "cuda" else 0)
     needed = num_members * transitions * TRANSITION_BYTES
     if needed > usable:
         fits = max(0, usable) // (num_members * TRANSITION_BYTES)
+        smaller = f"with --replay-capacity {fits} (no longer the protocol), " if fits else ""
         raise UserError(
             f"The replay needs {needed / 1e9:.1f} GB ({transitions:,} transitions, {num_members} run(s)), "
-            f"but {device.type} has {free / 1e9:.1f} GB free. It would fit with --replay-capacity {fits} "
-            "(no longer the protocol), fewer --frames, or on a larger machine."
+            f"but {device.type} has {free / 1e9:.1f} GB free. It would fit {smaller}with fewer --frames or runs, or on "
+            "a larger machine."
         )

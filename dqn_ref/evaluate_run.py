@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from dqn_ref import records
 from dqn_ref.build import game_options, networks_of
-from dqn_ref.config import DQNConfig, UserError
+from dqn_ref.config import MAX_OF_THE_EMULATOR, DQNConfig, UserError
 from dqn_ref.device import prepare_torch, select_device
 from dqn_ref.evaluate import evaluate, summary
 from dqn_ref.network import QNetwork
@@ -67,12 +67,8 @@ def evaluate_folder(
     Raises:
         UserError: no finished run or no readable weights in ``folder``.
     """
-    if episodes < 1 or max_frames < 4 or not 0.0 <= epsilon <= 1.0:
-        raise UserError(
-            f"Got {episodes} episodes, epsilon {epsilon}, {max_frames} frames; expected at least 1 episode, an epsilon "
-            "between 0 and 1, and at least 4 frames."
-        )
     record = finished_record(folder)
+    check_evaluation(record.config, episodes, epsilon, max_frames)
     for known in record.evaluated(weights=weights, epsilon=epsilon, max_frames=max_frames, num_episodes=episodes):
         return dict(known)
     device = select_device(device_name)
@@ -91,6 +87,16 @@ def evaluate_folder(
     )
     add_evaluation(folder, evaluation)
     return evaluation
+
+
+def check_evaluation(config: DQNConfig, episodes: int, epsilon: float, max_frames: int) -> None:
+    """Raise UserError if a run of ``config`` cannot be evaluated so."""
+    least = config.frames_per_agent_step
+    if episodes < 1 or not least <= max_frames <= MAX_OF_THE_EMULATOR or not 0.0 <= epsilon <= 1.0:
+        raise UserError(
+            f"Got {episodes} episodes, epsilon {epsilon}, {max_frames} frames; expected at least 1 episode, an epsilon "
+            f"between 0 and 1, and {least} to {MAX_OF_THE_EMULATOR:,} frames."
+        )
 
 
 def finished_record(folder: Path) -> records.RunRecord:

@@ -71,37 +71,38 @@ class Captured:
     """A fixed sequence of tensor operations that reads nothing back, launched as one CUDA graph.
 
     The first calls run it plainly. What it reads must lie at fixed addresses; numbers of the host that it
-    uses are frozen into the graph.
+    uses are frozen into the graph. The work is given with each call and not kept: its owner would be kept with it,
+    and a graph that outlives its owner's last use would be freed at any time, with the workspaces of its stream.
     """
 
-    def __init__(self, work: Callable[[], None], captures: bool) -> None:
-        self._work = work
+    def __init__(self, captures: bool) -> None:
         self._calls = 0
         self._graph: torch.cuda.CUDAGraph | None = None
         # One stream for all its calls: libraries keep a workspace for each stream that they have seen.
         self._stream = torch.cuda.Stream() if captures else None  # type: ignore[no-untyped-call]
 
-    def __call__(self) -> None:
-        """Do the work, or have the device do it."""
+    def __call__(self, work: Callable[[], None]) -> None:
+        """Do ``work``, always the same, or have the device do it."""
         if self._stream is None:
-            self._work()
+            work()
         elif self._calls < WARM_UP_CALLS:
             self._calls += 1
             trunk = torch.cuda.current_stream()
             self._stream.wait_stream(trunk)
             with torch.cuda.stream(self._stream):
-                self._work()
+                work()
             trunk.wait_stream(self._stream)
         else:
             if self._graph is None:
-                self._graph = self._captured(self._stream)
+                self._graph = self._captured(work, self._stream)
             self._graph.replay()
 
-    def _captured(self, stream: torch.cuda.Stream) -> torch.cuda.CUDAGraph:
+    @staticmethod
+    def _captured(work: Callable[[], None], stream: torch.cuda.Stream) -> torch.cuda.CUDAGraph:
         graph, trunk = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
         try:
             with _no_collection(), torch.cuda.graph(graph, stream=stream):
-                self._work()
+                work()
         except BaseException:
             torch.cuda.set_stream(trunk)  # a capture that breaks off may leave its own the current one
             raise

@@ -44,7 +44,7 @@ def td_loss(
         A scalar.
     """
     target = (r_t + discount_t * q_t.amax(dim=1)).detach()  # [B]
-    # A masked sum, not gather: gather's backward pass is not deterministic on CUDA.
+    # A masked sum, not gather, whose backward pass on CUDA has to sort to be deterministic.
     taken = a_tm1[:, None] == torch.arange(q_tm1.shape[1], device=q_tm1.device)
     value = (q_tm1 * taken).sum(dim=1)  # [B]
     if error_clip is None:

@@ -43,7 +43,7 @@ class Measures:
         """All measures now. ``starts``: first frames [84, 84] of the episodes that ended since the last row."""
         found = {**self._of_values(), **self._of_weights(), **self._of_replay(), **self._q_start(starts)}
         numbers = torch.stack([torch.as_tensor(value, device=self.heldout.device).float() for value in found.values()])
-        return dict(zip(found, numbers.tolist(), strict=True))  # the one read from the device
+        return dict(zip(found, numbers.tolist(), strict=True))  # one read for all
 
     # ------------------------------------------------------------------ on the held-out states
 

@@ -10,6 +10,7 @@ adds its eps outside the root, which is another optimiser (``floor_outside_root`
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -104,6 +105,8 @@ class Adam:
     def __init__(self, weights: Sequence[Tensor], *, learning_rate: float) -> None:
         self._weights = list(weights)
         on_gpu = self._weights[0].is_cuda
+        # Its first steps run before the capture, and it would warn of that.
+        warnings.filterwarnings("ignore", message="This instance was constructed with capturable=True")
         self.optimizer = torch.optim.Adam(self._weights, lr=learning_rate, capturable=on_gpu)
 
     @torch.no_grad()

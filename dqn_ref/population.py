@@ -1,7 +1,7 @@
 """Members side by side on one device: one upload a step, one launch for their actions, one for their updates.
 
 Each member has its plain network and its plain update, which are what a CPU runs, member after member.
-On a GPU a step's work is captured once and launched as one graph, each member on a branch of its own:
+On a GPU a step's work is captured once and launched as one graph, the members on branches of it:
 the same kernels as alone, side by side. Nothing comes back from the device but the actions.
 """
 
@@ -59,8 +59,8 @@ class Population:
         places = (2, len(agents) * batch_size)
         self._places = torch.zeros(places, dtype=torch.int64, device=device)  # slot and stream of each transition
         self._upload_places = Upload(places, torch.int64, device)
-        self._choose = Captured(self._choose_all, captures)
-        self._update = Captured(self._update_all, captures)
+        self._choose = Captured(captures)
+        self._update = Captured(captures)
 
     # ------------------------------------------------------------------ acting
 
@@ -69,7 +69,7 @@ class Population:
         actions = self.exploration.actions(epsilon)
         greedy = actions < 0
         if np.count_nonzero(greedy):
-            self._choose()
+            self._choose(self._choose_all)
             np.copyto(actions, self._greedy.cpu().numpy(), where=greedy)
         return actions
 
@@ -89,7 +89,7 @@ class Population:
         transitions = self.replay.size * self.streams_per_member
         rows = np.concatenate([agent.draw(transitions, self.batch_size) for agent in self.agents])
         self._upload_places(np.stack(self._places_of(self._drawers, rows)), self._places)
-        self._update()
+        self._update(self._update_all)
 
     def _update_all(self) -> None:
         batch = self.replay.batch(self._places[0], self._places[1])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
     from dqn_ref.group import Progress as RunProgress
 
 PLAIN_LINE_SECONDS = 10.0
+
+
+def reader_left() -> None:
+    """Write no more to who reads what is printed and has left, as ``| head`` does."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
@@ -38,7 +45,10 @@ def _plain_lines(name: str) -> Callable[[RunProgress], None]:
     def show(progress: RunProgress) -> None:
         nonlocal last_shown
         if time.monotonic() - last_shown >= PLAIN_LINE_SECONDS or progress.frames == progress.total_frames:
-            print(f"{name}  {_state(progress)}", flush=True)
+            try:
+                print(f"{name}  {_state(progress)}", flush=True)
+            except BrokenPipeError:  # nobody reads any more; training goes on
+                reader_left()
             last_shown = time.monotonic()
 
     return show

@@ -89,7 +89,7 @@ class MemberRecorder:
         self._measures = Measures(self.population, self.number, size)
 
     def progress(self, tick: Tick, frames_per_second: float, seconds: dict[str, float], wall_seconds: float) -> None:
-        """Write a row of progress. The one place that reads from the device on purpose."""
+        """Write a row of progress, which waits for the device."""
         learner, frames = self.learner, tick.agent_step * self.frames_per_agent_step
         row = dict.fromkeys(records.PROGRESS_COLUMNS, math.nan)
         if self._measures is not None:

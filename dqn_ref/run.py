@@ -84,6 +84,8 @@ def prepared(
     config: DQNConfig, num_members: int, device_name: str, threads: int | None, graphs: bool, halves: int | None
 ) -> tuple[torch.device, dict[str, Any]]:
     """The device to train on, ready, and how, for the record. Raises UserError: it is not there, or too small."""
+    if halves not in (None, 1, 2):  # of more, the streams of a GPU would not be their own (launch.py)
+        raise UserError(f"halves must be 1 or 2, got {halves}.")
     device = select_device(device_name)
     check_memory(config.transitions_kept, num_members, device)
     torch_state = prepare_torch(device, threads, config.precision)
@@ -208,7 +210,8 @@ def _description(
         "evaluates_iterations": evaluate_iterations,
         "lint": [finding.rule for finding in warnings_of(config)],
         "provenance": provenance(rom_md5(member.game), torch_state),
-        "startup_seconds": round(time.time() - psutil.Process().create_time(), 2),  # of the process, until here
+        # Of the process, until it makes its games and networks.
+        "startup_seconds": round(time.time() - psutil.Process().create_time(), 2),
     }
 
 

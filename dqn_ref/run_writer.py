@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -131,7 +133,10 @@ def forget_evaluations(folder: Path, after: int) -> None:
 
 
 def add_evaluation(folder: Path, evaluation: Mapping[str, Any]) -> None:
-    """Append to evaluation.json."""
+    """Append to evaluation.json; another process that does it at the same time waits."""
     path = folder / "evaluation.json"
-    known = read_json(path)["evaluations"] if path.exists() else []
-    write_json(path, {"schema": SCHEMA, "evaluations": [*known, evaluation]})
+    with (folder / "run.json").open() as file:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        known = read_json(path)["evaluations"] if path.exists() else []
+        write_json(path, {"schema": SCHEMA, "evaluations": [*known, evaluation]})

@@ -23,7 +23,7 @@ from dqn_ref.build import game_options
 from dqn_ref.config import UserError, format_frames
 from dqn_ref.device import prepare_torch, select_device
 from dqn_ref.evaluate import EvaluationEpisode, Observed, evaluate
-from dqn_ref.evaluate_run import finished_record, inference, load_network
+from dqn_ref.evaluate_run import check_evaluation, finished_record, inference, load_network
 from dqn_ref.mp4 import check_tools, new_file, write_video
 from dqn_ref.records import WEIGHTS, RunRecord
 from dqn_ref.seeds import Member
@@ -156,11 +156,7 @@ def _find_evaluation(
     config = record.config
     epsilon = config.evaluation_epsilon if epsilon is None else epsilon
     max_frames = config.evaluation_max_frames if max_frames is None else max_frames
-    if max_frames < config.frames_per_agent_step or not 0.0 <= epsilon <= 1.0:
-        raise UserError(
-            f"Got epsilon {epsilon} and at most {max_frames} frames; expected an epsilon between 0 and 1, "
-            f"and at least {config.frames_per_agent_step} frames."
-        )
+    check_evaluation(config, config.evaluation_episodes, epsilon, max_frames)
     counts = [config.evaluation_episodes]
     for known in record.evaluated(weights=weights, epsilon=epsilon, max_frames=max_frames):
         counts.append(known["num_episodes"])

@@ -1,5 +1,6 @@
 import contextlib
 import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -298,9 +299,9 @@ def test_work_is_captured_once_and_then_replayed(monkeypatch):
     for name, value in {"CUDAGraph": Graph, "graph": Context, "stream": Context, "Stream": Context}.items():
         monkeypatch.setattr(launch.torch.cuda, name, value)
     monkeypatch.setattr(launch.torch.cuda, "current_stream", Context)
-    work = Captured(lambda: log.append("work"), captures=True)
+    captured = Captured(captures=True)
     for _ in range(6):
-        work()
+        captured(lambda: log.append("work"))
     assert log == ["work"] * 3 + ["record", "work", "recorded"] + ["replay"] * 3
 
 
@@ -323,20 +324,37 @@ def test_a_capture_that_breaks_off_leaves_the_stream_as_it_was(monkeypatch):
     monkeypatch.setattr(torch.cuda, "graph", Breaks)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: current[0])
     monkeypatch.setattr(torch.cuda, "set_stream", lambda stream: current.__setitem__(0, stream))
-    work = Captured(lambda: 1 / 0, captures=True)
-    work._calls = launch.WARM_UP_CALLS
+    captured = Captured(captures=True)
+    captured._calls = launch.WARM_UP_CALLS
     for _ in range(2):  # and it is tried again, not taken for done
         with pytest.raises(RuntimeError, match="capture_end"):
-            work()
+            captured(lambda: 1 / 0)
         assert current == ["trunk"]
 
 
 def test_plain_work_is_done_at_every_call():
     log = []
-    work = Captured(lambda: log.append("work"), captures=False)
-    work()
-    work()
-    assert log == ["work"] * 2
+    captured = Captured(captures=False)
+    captured(lambda: log.append("work"))
+    captured(lambda: log.append("more"))
+    assert log == ["work", "more"]
+
+
+def test_a_population_that_nothing_refers_to_is_freed_at_once(tiny_config):
+    """And its graphs with it: no cycle keeps them for the garbage collector, which would free them at any time."""
+    made = make_population(tiny_config(), [BREAKOUT], [4], CPU)
+    made.begin(grey(0))
+    for _ in range(5):
+        made.store(np.zeros(1, np.int64), answer([0]))
+    made.act(0.0)
+    made.learn()
+    seen = weakref.ref(made)
+    gc.disable()
+    try:
+        del made
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 def test_branches_run_every_body_in_order_on_a_cpu():

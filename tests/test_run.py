@@ -1,8 +1,12 @@
 import math
 import random
+import shutil
+import subprocess
+import sys
 from dataclasses import asdict
 from functools import partial
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import psutil
@@ -15,7 +19,7 @@ from dqn_ref import evaluate_run, group
 from dqn_ref import run as module
 from dqn_ref.atari import AtariStreams, Step
 from dqn_ref.build import make_population, make_streams
-from dqn_ref.config import TRANSITION_BYTES, UserError
+from dqn_ref.config import MAX_OF_THE_EMULATOR, TRANSITION_BYTES, UserError
 from dqn_ref.device import check_memory, select_device
 from dqn_ref.evaluate_run import evaluate_folder, load_network
 from dqn_ref.in_play import Episode, InPlay
@@ -343,9 +347,11 @@ def test_the_number_of_emulator_threads_changes_nothing(tmp_path, monkeypatch):
     members = [Member("breakout", seed) for seed in (0, 1, 2)]
     found = []
     for threads in (1, 3):
-        monkeypatch.setattr("dqn_ref.train.AtariStreams", partial(AtariStreams, num_threads=threads))
+        used = Mock(side_effect=partial(AtariStreams, num_threads=threads))
+        monkeypatch.setattr("dqn_ref.build.AtariStreams", used)
         folders = [tmp_path / f"{threads}-threads" / str(member.seed) for member in members]
         run_population(members, folders, CI, tiny(total_frames=480), device_name="cpu")
+        assert used.call_count >= 1
         found.append([results(folder) for folder in folders])
     assert found[0] == found[1]
 
@@ -532,3 +538,58 @@ def test_weights_that_cannot_be_read_are_a_users_mistake_that_names_them(tmp_pat
         save_file({"head.bias": torch.zeros(4)}, path)
     with pytest.raises(UserError, match=r"weights\.safetensors"):
         load_network(path, CPU)
+
+
+# ---------------------------------------------------------------------- what surrounds a run
+
+
+def test_the_longest_cap_of_an_episode_can_be_played(finished):
+    """One more is refused: the engine counts in 32 bits, and adds a little of its own."""
+    assert AtariStreams(["breakout"], max_episode_frames=MAX_OF_THE_EMULATOR).num_actions.tolist() == [4]
+    options = {"episodes": 1, "epsilon": 0.05, "device_name": "cpu"}
+    with pytest.raises(UserError, match="4 to 1,000,000,000 frames"):
+        evaluate_folder(finished.folder, max_frames=MAX_OF_THE_EMULATOR + 1, **options)
+
+
+@pytest.mark.parametrize("halves", [0, 3])
+def test_other_numbers_of_halves_are_refused_and_nothing_is_written(tmp_path, halves):
+    with pytest.raises(UserError, match=f"halves must be 1 or 2, got {halves}"):
+        run(tmp_path / "run", tiny(), halves=halves)
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_goes_on_where_nobody_reads_what_is_printed(tmp_path):
+    command = [sys.executable, "-m", "dqn_ref", "train", "--game", "breakout", "--protocol", "ci", "--device", "cpu"]
+    options = ["--out", str(tmp_path / "run"), "--threads", "1", "--evaluation-episodes", "1",
+               "--evaluation-max-frames", "200", "--frames", "16k", "--progress-frames", "400"]  # fmt: skip
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert RunRecord.read(tmp_path / "run").status == "finished", errors
+    assert "Traceback" not in errors
+
+
+def test_evaluations_that_end_together_are_all_kept(finished, tmp_path):
+    folder = shutil.copytree(finished.folder, tmp_path / "run")
+    known = RunRecord.read(folder).evaluations
+    one = """
+import sys
+from pathlib import Path
+from dqn_ref.records import RunRecord
+from dqn_ref.run_writer import add_evaluation
+folder = Path(sys.argv[1])
+known = RunRecord.read(folder).evaluations[0]
+sys.stdin.readline()
+for number in range(40):
+    add_evaluation(folder, {**known, "training_frames": 1_000 * int(sys.argv[2]) + number})
+"""
+    both = [subprocess.Popen([sys.executable, "-c", one, folder, str(n)], stdin=subprocess.PIPE) for n in (1, 2)]
+    for process in both:
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    assert [process.wait() for process in both] == [0, 0]
+    for process in both:
+        process.stdin.close()
+    added = [each["training_frames"] for each in RunRecord.read(folder).evaluations[len(known) :]]
+    assert sorted(added) == [1_000 * n + number for n in (1, 2) for number in range(40)]

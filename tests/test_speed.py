@@ -329,9 +329,9 @@ def test_the_split_is_of_the_steps_asked_for_and_leaves_the_population_as_it_was
 def test_the_wait_for_the_device_is_timed_after_the_launch(monkeypatch):
     tape = []
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: tape.append("wait"))
-    watched = Watched(Captured(lambda: tape.append("launch"), False))
-    watched()
-    watched()
+    watched = Watched(Captured(False))
+    for _ in range(2):
+        watched(lambda: tape.append("launch"))
     assert tape == ["launch", "wait"] * 2
     assert watched.wait_seconds > 0
 

@@ -20,9 +20,9 @@ class Watched(Captured):
         self.launch = launch
         self.wait_seconds = 0.0
 
-    def __call__(self) -> None:
-        """Launch and wait."""
-        self.launch()
+    def __call__(self, work: Callable[[], None]) -> None:
+        """Launch ``work`` and wait."""
+        self.launch(work)
         start = time.perf_counter()
         torch.cuda.synchronize()
         self.wait_seconds += time.perf_counter() - start

@@ -43,7 +43,7 @@ def cost_nothing(population: Population, streams: AtariStreams) -> None:
     """Take the emulators and the networks' work out of a loop that was made with these and has begun."""
     for game, rows in streams._rows.items():
         streams._engines[game] = AtOnce(streams._engines[game], len(rows))  # type: ignore[assignment]
-    population._choose = population._update = lambda: None  # type: ignore[assignment]
+    population._choose = population._update = lambda work: None  # type: ignore[assignment]
     population.sync_target = lambda: None  # type: ignore[method-assign]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from dqn_ref.lint.rule import Fault, Rule, rule
+from dqn_ref.lint.rule import Fault, Rule, Severity, rule
 from dqn_ref.lint.setup import FRAMES_PER_SECOND
 
 FEWEST_COPIES = 5  # our own bar; the paper's run has 5,000
@@ -70,7 +70,7 @@ def target_outlasts_run(target_updates: float, total_updates: float) -> Fault | 
 )  # fmt: skip
 def horizon_short(discount: float, frames_per_agent_step: float | None = None) -> Fault | None:
     """A discount whose horizon, 1 / (1 - discount), is far shorter than rewards are delayed."""
-    if discount > 0.95 or discount == 1:
+    if discount > 0.95:
         return None
     steps = 1 / (1 - discount)
     play = ""
@@ -128,18 +128,18 @@ def update_rate(updates_per_agent_step: float) -> Fault | None:
     times = updates_per_agent_step / REFERENCE_UPDATES
     if 1 / 4 < times < 4:
         return None
-    severity = "warning" if times >= 8 or times <= 1 / 8 else "hint"
+    severity: Severity = "warning" if times >= 8 or times <= 1 / 8 else "hint"
     if times > 1:
         return Fault(
             f"There are {updates_per_agent_step:.3g} updates for each agent step, {times:.3g} times the paper's.",
             "The network is fitted again and again to the same few transitions.",
-            severity,  # type: ignore[arg-type]
+            severity,
         )
     return Fault(
         f"There is an update only every {1 / updates_per_agent_step:.3g} agent steps, {1 / times:.3g} times as rare "
         "as the paper's.",
         "Most of what is played is hardly learnt from; the same learning takes as many times more play.",
-        severity,  # type: ignore[arg-type]
+        severity,
     )
 
 
