@@ -31,8 +31,6 @@ from dqn_ref.config import UserError
 
 Pixels = NDArray[np.uint8]
 
-ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # no banner in every process
-
 
 def check_game(game: str) -> str:
     """Return ``game`` if its ROM is there. Raises UserError that suggests near names."""
@@ -78,6 +76,10 @@ class Step(NamedTuple):
         return self.game_over | self.truncated
 
 
+def _be_quiet() -> None:
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # no banner in every process
+
+
 def _engine(
     game: str,
     num_envs: int,
@@ -89,6 +91,7 @@ def _engine(
     **options: Any,
 ) -> AtariVectorEnv:
     """The engine as everything here wants it; ``options`` are its own."""
+    _be_quiet()
     return AtariVectorEnv(
         game,
         num_envs,
@@ -228,6 +231,7 @@ class ColourScreen:
         frames_per_agent_step: int = 4,
         fire_on_reset: bool = False,
     ) -> None:
+        _be_quiet()
         bare = ale_py.ALEInterface()  # whose screens are 210 to 250 lines high
         bare.loadROM(_rom_path(game))
         self.height, width = bare.getScreenDims()

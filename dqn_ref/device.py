@@ -26,8 +26,8 @@ def select_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def prepare_torch(device: torch.device, threads: int | None = None, precision: str = "float32") -> dict[str, Any]:
-    """Set what makes a run repeatable, and return it for the record, with the ``precision`` of the networks' passes."""
+def prepare_torch(device: torch.device, threads: int | None = None) -> dict[str, Any]:
+    """Set what makes a run repeatable, and return it for the record."""
     if threads is not None:
         torch.set_num_threads(threads)
     _keep_freed_memory()
@@ -47,7 +47,6 @@ def prepare_torch(device: torch.device, threads: int | None = None, precision: s
         "threads": torch.get_num_threads(),
         "deterministic_algorithms": True,
         "flush_denormal": True,
-        "precision": precision,
         "tf32": False,
     }
 

@@ -18,13 +18,14 @@ WARM_UP_CALLS = 3  # before a capture, as PyTorch asks for: libraries set themse
 # Of a population. PyTorch has 32 streams on a device and hands them out again from the first; populations that take
 # turns have one each, two for their captures and these, and must share none, as libraries' workspaces go by stream.
 BRANCH_STREAMS = 12
+PINNED_BUFFERS = 4  # of an upload: steps that the device may lag behind before a copy is waited for
 
 
 class Upload:
     """Copies arrays of one shape to the device through pinned buffers in turn, so that no copy is waited for."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, buffers: int = 4) -> None:
-        pinned = buffers if device.type == "cuda" else 0
+    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> None:
+        pinned = PINNED_BUFFERS if device.type == "cuda" else 0
         self._buffers = [torch.empty(shape, dtype=dtype, pin_memory=True) for _ in range(pinned)]
         self._copied = [torch.cuda.Event() for _ in range(pinned)]  # type: ignore[no-untyped-call]
         self._next = 0
@@ -36,7 +37,7 @@ class Upload:
             return
         buffer, copied = self._buffers[self._next], self._copied[self._next]
         self._next = (self._next + 1) % len(self._buffers)
-        copied.synchronize()  # long done, unless the device lags by as many steps as there are buffers
+        copied.synchronize()  # long done, unless the device lags
         np.copyto(buffer.numpy(), source)
         target.copy_(buffer, non_blocking=True)
         copied.record()

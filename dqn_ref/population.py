@@ -118,7 +118,7 @@ class Population:
 
     def held(self, number: int) -> Tensor:
         """What replay holds of member ``number`` beside frames, [size, streams_per_member, 5], in no order in time."""
-        slots = torch.from_numpy(self.replay.slots_of(np.arange(self.replay.size)))
+        slots = torch.from_numpy(self.replay.held_slots())
         return self.replay.info[slots.to(self.replay.info.device), self.streams_of(number)]
 
     def streams_of(self, number: int) -> slice:

@@ -158,6 +158,10 @@ class Replay:
         slots = (self._newest - self._past).expand(self.num_streams, STACK)  # [C, 4]
         return self._stacks(slots, self._streams, history)
 
+    def held_slots(self) -> NDArray[np.int64]:
+        """Slots of all transitions held, [size], in no order in time; a view."""
+        return self._slot_of[: self.size]
+
     def slots_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Slots of transitions numbered 0 to ``size`` - 1, in no order in time; the same shape."""
         return self._slot_of[rows]

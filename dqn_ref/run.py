@@ -88,7 +88,7 @@ def prepared(
         raise UserError(f"halves must be 1 or 2, got {halves}.")
     device = select_device(device_name)
     check_memory(config.transitions_kept, num_members, device)
-    torch_state = prepare_torch(device, threads, config.precision)
+    torch_state = prepare_torch(device, threads) | {"precision": config.precision}
     if halves is None:
         two_a_core = num_members * config.streams_per_member >= 2 * dqn_ref.CORES
         halves = 2 if device.type == "cuda" and two_a_core else 1

@@ -59,7 +59,7 @@ def measure(
         raise UserError(
             f"{max(members)} members do not fit the free memory of {device}; try fewer --members."
         ) from None
-    torch_state = prepare_torch(device)
+    torch_state = prepare_torch(device) | {"precision": "float32"}
     where: dict[str, Any] = machine() | {"gpu": torch_state["gpu"] and torch_state["gpu"]["name"]}
     without = [bench.needs for bench in BENCHES.values() if bench.needs and not find_spec(bench.needs)]
     expected = expected_names(members, where["cores"], not quick, without)
