@@ -18,12 +18,9 @@ from __future__ import annotations
 import csv
 import dataclasses
 import datetime
-import fcntl
 import json
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -32,6 +29,7 @@ from typing import Any
 import psutil
 from safetensors import SafetensorError, safe_open
 
+from dqn_ref.claim import claimed
 from dqn_ref.config import DQNConfig, UserError, is_number
 from dqn_ref.seeds import Member
 
@@ -85,34 +83,6 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def _lock(file: int, lock: int) -> bool:
-    for seconds in (0.05, 0.2, 0.5, 0.0) if lock == fcntl.LOCK_EX else (0.0,):
-        try:
-            fcntl.flock(file, lock | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(seconds)  # whoever only looks whether it is claimed holds it for a moment
-        except OSError:  # a file system without locks; the recorded process tells (is_being_written)
-            return True
-        else:
-            return True
-    return False
-
-
-@contextmanager
-def claimed(folders: Sequence[Path], lock: int = fcntl.LOCK_EX) -> Iterator[None]:
-    """In the body no other process writes the runs in ``folders``. Raises UserError: one does."""
-    opened = list[int]()
-    try:
-        for folder in folders:
-            opened.append(os.open(folder, os.O_RDONLY))
-            if not _lock(opened[-1], lock):
-                raise UserError(f"Another process writes {folder}. Wait for it, or stop it first.")
-        yield
-    finally:
-        for one in opened:
-            os.close(one)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -269,7 +239,7 @@ class RunRecord:
     def is_being_written(self) -> bool:
         """Whether a process is at work on it."""
         try:
-            with claimed([self.folder], fcntl.LOCK_SH):
+            with claimed([self.folder], only_looks=True):
                 pass
         except UserError:
             return True

@@ -10,6 +10,7 @@ from typing import Any
 from dqn_ref import records
 from dqn_ref.atari import rom_md5
 from dqn_ref.checkpoint import Checkpoint
+from dqn_ref.claim import claimed
 from dqn_ref.config import UserError
 from dqn_ref.group import Report, Run
 from dqn_ref.provenance import provenance
@@ -47,7 +48,7 @@ def resume_population(
             raise UserError(f"{record.folder} is finished; there is nothing to go on with.")
         if record.is_being_written():
             raise UserError(f"{record.folder} is being written by another process. Wait for it, or stop it first.")
-    with records.claimed(folders):
+    with claimed(folders):
         saved = [Checkpoint.load(folder) for folder in folders]
         config = stopped[0].config
         before = [_until_now(record, each.agent_step) for record, each in zip(stopped, saved, strict=True)]

@@ -17,6 +17,7 @@ import torch
 import dqn_ref
 from dqn_ref import records
 from dqn_ref.atari import check_game, rom_md5
+from dqn_ref.claim import claimed
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.device import check_memory, prepare_torch, select_device
 from dqn_ref.evaluate_run import inference, load_network, play_evaluation
@@ -76,7 +77,7 @@ def run_population(
         say(line)
     for folder in folders:
         make_folder(folder)
-    with records.claimed(folders):
+    with claimed(folders):
         train_and_evaluate(runs, config, device, torch_state, checkpoint_seconds, report)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from dqn_ref.claim import alone_with
 from dqn_ref.config import UserError
 from dqn_ref.records import ACTIONS, EPISODE_COLUMNS, PROGRESS_COLUMNS, SCHEMA, now, read_json, write_json
 
@@ -135,8 +134,6 @@ def forget_evaluations(folder: Path, after: int) -> None:
 def add_evaluation(folder: Path, evaluation: Mapping[str, Any]) -> None:
     """Append to evaluation.json; another process that does it at the same time waits."""
     path = folder / "evaluation.json"
-    with (folder / "run.json").open() as file:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with alone_with(folder / "run.json"):
         known = read_json(path)["evaluations"] if path.exists() else []
         write_json(path, {"schema": SCHEMA, "evaluations": [*known, evaluation]})

@@ -1,7 +1,6 @@
 """A run that was stopped and resumed is, bit for bit, the run that was never stopped."""
 
 import dataclasses
-import fcntl
 import json
 import re
 import signal
@@ -19,6 +18,7 @@ from fake_runs import dead_pid
 
 from dqn_ref import checkpoint, records
 from dqn_ref.__main__ import main
+from dqn_ref.claim import claimed
 from dqn_ref.config import UserError
 from dqn_ref.in_play import InPlay
 from dqn_ref.protocols import CI
@@ -272,7 +272,7 @@ def test_a_run_that_is_being_written_is_refused(tmp_path):
 def test_a_run_that_another_process_goes_on_with_is_refused(tmp_path):
     stopped([BREAKOUT], [tmp_path / "run"], tiny(), 130)
     code = (
-        "import sys, pathlib; from dqn_ref.records import claimed\n"
+        "import sys, pathlib; from dqn_ref.claim import claimed\n"
         "with claimed([pathlib.Path(sys.argv[1])]): print('claimed', flush=True); sys.stdin.read()\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "run")]
@@ -292,7 +292,7 @@ def test_a_run_is_claimed_while_it_is_made(tmp_path, resumes):
 
     def ask(progress):
         asked.append(RunRecord.read(tmp_path / "run").is_being_written())
-        with pytest.raises(UserError, match="Another process writes"), records.claimed([tmp_path / "run"]):
+        with pytest.raises(UserError, match="Another process writes"), claimed([tmp_path / "run"]):
             pass
 
     if resumes:
@@ -302,7 +302,7 @@ def test_a_run_is_claimed_while_it_is_made(tmp_path, resumes):
         run_population([BREAKOUT], [tmp_path / "run"], CI, tiny(), device_name="cpu", report=ask)
     assert asked
     assert all(asked)
-    with records.claimed([tmp_path / "run"]):
+    with claimed([tmp_path / "run"]):
         pass
 
 
@@ -311,14 +311,14 @@ def test_who_looks_whether_a_run_is_claimed_keeps_nobody_from_claiming_it(tmp_pa
     looking, done = threading.Event(), threading.Event()
 
     def look():
-        with records.claimed([tmp_path], fcntl.LOCK_SH):
+        with claimed([tmp_path], only_looks=True):
             looking.set()
             done.wait(0.1)
 
     thread = threading.Thread(target=look)
     thread.start()
     looking.wait()
-    with records.claimed([tmp_path]):
+    with claimed([tmp_path]):
         pass
     thread.join()
 
