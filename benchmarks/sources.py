@@ -91,18 +91,24 @@ def find_scores(word: str, store: Store, weights: str = "last") -> list[Curves]:
     """
     if word in PUBLISHED:
         return [published(word)]
-    if Path(word).name == word and store.baseline(word).is_dir():
-        return run_curves(word, baselines.read(store, word).records, weights)
-    path = Path(word)
-    if not path.exists():
+    if records := find_records(word, store):
+        return run_curves(Path(word).name, records, weights, iterations=True)
+    if not Path(word).exists():
         known = [*PUBLISHED, *(folder.name for folder in baselines.folders(store))]
         raise UserError(
             f"There is no file or folder {word}, and no published scores or baseline of that name. Known by name are: "
             f"{', '.join(known)}."
         )
-    if runs := run_folders(path):
-        return run_curves(path.name, [RunRecord.read(folder) for folder in runs], weights, iterations=True)
-    return [read_scores(path)]
+    return [read_scores(Path(word))]
+
+
+def find_records(word: str, store: Store) -> list[RunRecord]:
+    """Runs of ours that ``word`` names: a stored baseline's, or a folder's. Empty if it names something else."""
+    if word in PUBLISHED:
+        return []
+    if Path(word).name == word and store.baseline(word).is_dir():
+        return baselines.read(store, word).records
+    return [RunRecord.read(folder) for folder in run_folders(Path(word))]
 
 
 def run_folders(path: Path) -> list[Path]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from fake_runs import evaluation, write_matrix, write_run
 
+from benchmarks import baselines
 from benchmarks import compare as comparison
 from benchmarks.__main__ import main
 from benchmarks.compare import aggregate_rows, as_json, compare, game_rows, markdown, notes, verdict
@@ -275,6 +276,22 @@ def test_runs_of_which_one_lacks_an_iteration_have_their_final_evaluation_alone(
     found = find_scores(str(tmp_path / "runs"), store)[0]
     assert found.frames.tolist() == [7 * M]
     assert [values.tolist() for values in found.raw["assault"].values()] == [[80], [7]]
+
+
+def test_a_baseline_has_the_same_scores_by_its_name_as_by_its_path(store, runs):
+    """Also where its runs were evaluated after every iteration."""
+    for folder in runs.iterdir():
+        changes = {"weights": "iteration", "training_frames": CI.config.iteration_frames}
+        add_evaluation(folder, evaluation(RunRecord.read(folder).config, 1_000.0, **changes))
+    matrix = Matrix.of("atari3", "ci", seeds=2)
+    baselines.create(store, matrix, "to be compared with")
+    folder = store.promote_baseline(matrix.name, "it is the first")
+    by_name, by_path = (find_scores(word, store) for word in (matrix.name, str(folder)))
+    assert by_name[0].frames.tolist() == [CI.config.iteration_frames, CI.config.total_frames]
+    assert by_name[0].raw["phoenix"][1].tolist() == [1_000.0, 2_000.5]
+    for one, other in zip(by_name, by_path, strict=True):
+        assert (one.name, one.measured, one.frames.tolist()) == (other.name, other.measured, other.frames.tolist())
+        assert repr(one.raw) == repr(other.raw)
 
 
 @pytest.fixture

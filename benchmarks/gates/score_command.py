@@ -10,14 +10,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import baselines
 from benchmarks.arguments import FramesOrDefault
 from benchmarks.curves import Curves
 from benchmarks.gates.scores import GATE, score_gate
 from benchmarks.gates.verdict import GateResult, error, write_answer
 from benchmarks.outputs import check_output
 from benchmarks.runner import Matrix
-from benchmarks.sources import PUBLISHED, alike, find_scores, run_curves, run_folders
+from benchmarks.sources import alike, find_records, find_scores, run_curves
 from benchmarks.store import Store
 from benchmarks.suites import game_named
 from dqn_ref.config import UserError, format_frames
@@ -112,9 +111,8 @@ def _curves(
     word: str | None, matrix: Matrix, store: Store, games: Sequence[str], weights: str
 ) -> tuple[list[Curves], list[str]]:
     """Scores that ``word`` names, and the source revisions that they come from where they are runs of ours."""
-    records = _records(word, matrix, store)
-    if records is None:
-        assert word is not None
+    records = _own(matrix, store) if word is None else find_records(word, store)
+    if word is not None and not records:
         return find_scores(word, store, weights), []
     records = [record for record in records if record.member.game in games]
     if not records:
@@ -126,22 +124,15 @@ def _curves(
     return run_curves(Path(word).name if word else f"runs of {matrix.group}", records, weights), sorted(revisions)
 
 
-def _records(word: str | None, matrix: Matrix, store: Store) -> list[RunRecord] | None:
-    """Runs of ours that ``word`` names; None if it names something else, or nothing."""
-    if word is None:
-        cells = matrix.cells(store)
-        if missing := [f"{cell.name} ({cell.status})" for cell in cells if cell.status != "finished"]:
-            raise UserError(
-                f"{len(missing)} of {len(cells)} runs of {matrix.group} are not there: {', '.join(missing)}. Make them "
-                "with `python -m benchmarks run`, or name a --candidate. Nothing is judged on a part of the runs."
-            )
-        return [cell.record for cell in cells if cell.record]
-    if word in PUBLISHED:
-        return None
-    if Path(word).name == word and store.baseline(word).is_dir():
-        return baselines.read(store, word).records
-    folders = run_folders(Path(word))
-    return [RunRecord.read(folder) for folder in folders] if folders else None
+def _own(matrix: Matrix, store: Store) -> list[RunRecord]:
+    """This machine's runs of ``matrix``. Raises UserError: one is not finished."""
+    cells = matrix.cells(store)
+    if missing := [f"{cell.name} ({cell.status})" for cell in cells if cell.status != "finished"]:
+        raise UserError(
+            f"{len(missing)} of {len(cells)} runs of {matrix.group} are not there: {', '.join(missing)}. Make them "
+            "with `python -m benchmarks run`, or name a --candidate. Nothing is judged on a part of the runs."
+        )
+    return [cell.record for cell in cells if cell.record]
 
 
 def _check(record: RunRecord, matrix: Matrix) -> None:
