@@ -54,9 +54,10 @@ def machine() -> dict[str, Any]:
 
 
 def machine_words(machine: Mapping[str, Any]) -> str:
-    """For a caption, e.g. ``2 cores of AMD EPYC (avx2)``; older records do not say the instructions."""
+    """For a caption, e.g. ``NVIDIA H100, 2 cores of AMD EPYC (avx2)``; older records do not say the instructions."""
+    gpu = f"{machine['gpu']}, " if machine.get("gpu") else ""
     vector = f" ({machine['vector']})" if machine.get("vector") else ""
-    return f"{machine.get('cores', '?')} cores of {machine.get('cpu', 'an unknown processor')}{vector}"
+    return f"{gpu}{machine.get('cores', '?')} cores of {machine.get('cpu', 'an unknown processor')}{vector}"
 
 
 def source_words(source: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ from benchmarks.store import Store
 from dqn_ref.build import make_population
 from dqn_ref.config import UserError
 from dqn_ref.launch import Captured
+from dqn_ref.provenance import machine_words
 from dqn_ref.seeds import Member
 from dqn_ref.time_split import TimeSplit
 
@@ -506,3 +507,9 @@ def test_a_bench_that_ends_early_does_not_take_the_others_with_it(code, error, m
 def test_what_judges_a_measurement_needs_no_torch():
     code = "import sys; import benchmarks.speed.result, benchmarks.speed.drawings; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_machine_is_named_with_its_gpu_where_it_has_one():
+    machine = {"cpu": "AMD EPYC", "vector": "avx2", "cores": 2, "gpu": None}
+    assert machine_words(machine) == "2 cores of AMD EPYC (avx2)"
+    assert machine_words(machine | {"gpu": "NVIDIA H100"}) == "NVIDIA H100, 2 cores of AMD EPYC (avx2)"

@@ -36,10 +36,9 @@ def draw_speed(result: Mapping[str, Any], folder: Path) -> list[Path]:
 
 def where(result: Mapping[str, Any]) -> str:
     """The machine in words, and the source."""
-    machine = result["machine"]
-    gpu = f"{machine['gpu']}, " if machine.get("gpu") else ""
     tiny = ", TINY SIZES: these times mean nothing" if result["quick"] else ""
-    return f"{gpu}{machine_words(machine)}, {result['torch']['precision']}, {sources([result['source']])}{tiny}"
+    machine, precision = machine_words(result["machine"]), result["torch"]["precision"]
+    return f"{machine}, {precision}, {sources([result['source']])}{tiny}"
 
 
 def per_second(measured: Measured, name: str) -> list[float]:

@@ -165,7 +165,6 @@ def _entry(place: int, words: str) -> Entry:
 def _key(taken: Sequence[Taken]) -> list[str]:
     """The machine, and what each number along x stands for."""
     machine = taken[-1].content["machine"]
-    gpu = f"{machine['gpu']}, " if machine.get("gpu") else ""
     numbered = "; ".join(f"{number}: {each.words}" for number, each in enumerate(taken, 1))
     only = " One measurement: no trend yet." if len(taken) == 1 else ""
-    return [f"{gpu}{machine_words(machine)}. {count(len(taken), 'measurement')}. {numbered}.{only}"]
+    return [f"{machine_words(machine)}. {count(len(taken), 'measurement')}. {numbered}.{only}"]
