@@ -67,8 +67,9 @@ def evaluate_folder(
     Raises:
         UserError: no finished run or no readable weights in ``folder``.
     """
+    check_evaluation(episodes, epsilon, max_frames)
     record = finished_record(folder)
-    check_evaluation(record.config, episodes, epsilon, max_frames)
+    check_evaluation(episodes, epsilon, max_frames, least_frames=record.config.frames_per_agent_step)
     for known in record.evaluated(weights=weights, epsilon=epsilon, max_frames=max_frames, num_episodes=episodes):
         return dict(known)
     device = select_device(device_name)
@@ -89,13 +90,12 @@ def evaluate_folder(
     return evaluation
 
 
-def check_evaluation(config: DQNConfig, episodes: int, epsilon: float, max_frames: int) -> None:
-    """Raise UserError if a run of ``config`` cannot be evaluated so."""
-    least = config.frames_per_agent_step
-    if episodes < 1 or not least <= max_frames <= MAX_OF_THE_EMULATOR or not 0.0 <= epsilon <= 1.0:
+def check_evaluation(episodes: int, epsilon: float, max_frames: int, least_frames: int = 1) -> None:
+    """Raise UserError if no run can be evaluated so; ``least_frames``: those of an agent step, where they are known."""
+    if episodes < 1 or not least_frames <= max_frames <= MAX_OF_THE_EMULATOR or not 0.0 <= epsilon <= 1.0:
         raise UserError(
             f"Got {episodes} episodes, epsilon {epsilon}, {max_frames} frames; expected at least 1 episode, an epsilon "
-            f"between 0 and 1, and {least} to {MAX_OF_THE_EMULATOR:,} frames."
+            f"between 0 and 1, and {least_frames} to {MAX_OF_THE_EMULATOR:,} frames."
         )
 
 

@@ -156,7 +156,7 @@ def _find_evaluation(
     config = record.config
     epsilon = config.evaluation_epsilon if epsilon is None else epsilon
     max_frames = config.evaluation_max_frames if max_frames is None else max_frames
-    check_evaluation(config, config.evaluation_episodes, epsilon, max_frames)
+    check_evaluation(config.evaluation_episodes, epsilon, max_frames, config.frames_per_agent_step)
     counts = [config.evaluation_episodes]
     for known in record.evaluated(weights=weights, epsilon=epsilon, max_frames=max_frames):
         counts.append(known["num_episodes"])
