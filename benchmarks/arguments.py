@@ -46,18 +46,16 @@ class WithDevice(Common):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes CUDA where there is one."""
+    evaluate_iterations: bool = False
+    """Evaluate each network after every iteration too: learning curves as DQN Zoo's and nnabla-rl's are."""
 
 
 class Plan(WithDevice):
     """Show the runs of a suite, what is there of them, and what the rest costs on this machine."""
 
 
-@dataclass(frozen=True)
 class Run(WithDevice):
     """Make the missing runs of a suite. Finished runs are never made again."""
-
-    evaluate_iterations: bool = False
-    """Evaluate each network after every iteration too: learning curves as DQN Zoo's and nnabla-rl's are."""
 
 
 class Status(Common):

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import psutil
 
 import dqn_ref
+from benchmarks.jobs import Job, run_jobs
 from benchmarks.scores import protocol_evaluation
 from dqn_ref.config import GPU_MEMBER_BYTES, TRANSITION_BYTES, DQNConfig, UserError, is_number
 from dqn_ref.protocols import CI
 from dqn_ref.records import RunRecord
-from dqn_ref.seeds import Member
 
 # An evaluation episode in agent steps. Random play of Atari-10 takes 330 (qbert) to 2,500
 # (name_this_game), 1,200 on average; trained agents live longer.
@@ -26,6 +25,10 @@ EVALUATION_EPISODE_STEPS = 1_500
 SMALLEST_UPDATE = 1 / 8  # of the reference's, however few transitions are in it: starting its kernels costs too
 PROCESS_BYTES = 1_000_000_000  # of a run's process beside its replay
 MEASURED_GAMES = ("amidar", "riverraid")
+SHORT_RUN: dict[str, Any] = {
+    "iteration_frames": 3_000, "progress_frames": 1_000, "replay_start_agent_steps": 250,
+    "epsilon_span_agent_steps": 1, "evaluation_episodes": 1, "evaluation_max_frames": 400, "heldout_states": 10,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,10 @@ class Costs:
     evaluation_step: float  # one agent step of evaluation
     at_once: int
 
-    def job_seconds(self, config: DQNConfig) -> float:
-        """Seconds of one run with ``config``: the formula behind every forecast. Two networks are evaluated.
+    def job_seconds(self, config: DQNConfig, *, evaluate_iterations: bool = False) -> float:
+        """Seconds of one run with ``config``: the formula behind every forecast.
+
+        Two networks are evaluated, and with ``evaluate_iterations`` those after all iterations but the last, too.
 
         An agent step in which the network acts costs as much as one of evaluation; what a learning step of the
         measured protocol takes beyond that is its share of an update. An update of another network is priced as the
@@ -48,18 +53,21 @@ class Costs:
         acting, warm_up = self.evaluation_step, config.replay_start_agent_steps
         update = max(0.0, self.learning_step - acting) * CI.config.update_period_agent_steps
         update *= max(SMALLEST_UPDATE, config.batch_size / CI.config.batch_size)
+        earlier = (config.total_frames - 1) // config.iteration_frames if evaluate_iterations else 0
         return (
             self.startup
             + warm_up * self.warm_up_step
             + (config.total_agent_steps - warm_up) * (acting + update / config.update_period_agent_steps)
-            + 2 * config.evaluation_episodes * EVALUATION_EPISODE_STEPS * acting
+            + (2 + earlier) * config.evaluation_episodes * EVALUATION_EPISODE_STEPS * acting
         )
 
-    def suite_seconds(self, config: DQNConfig, num_jobs: int, at_once: int) -> float:
+    def suite_seconds(
+        self, config: DQNConfig, num_jobs: int, at_once: int, *, evaluate_iterations: bool = False
+    ) -> float:
         """Wall-clock seconds of ``num_jobs`` runs, ``at_once`` side by side."""
         # Fewer runs at once than measured do not run faster here; more of them share the same cores.
         slowdown = max(1.0, at_once / self.at_once)
-        return -(-num_jobs // at_once) * self.job_seconds(config) * slowdown
+        return -(-num_jobs // at_once) * self.job_seconds(config, evaluate_iterations=evaluate_iterations) * slowdown
 
 
 def costs_from(records: Sequence[RunRecord], at_once: int) -> Costs | None:
@@ -85,45 +93,28 @@ def costs_from(records: Sequence[RunRecord], at_once: int) -> Costs | None:
     return Costs(fmean(startup), fmean(warm_up), fmean(learning), fmean(evaluation), at_once)
 
 
-def measure(device: str, at_once: int, threads: int, options: Mapping[str, str] | None = None) -> Costs:
+def measure(device: str, at_once: int, threads: int, options: Mapping[str, Any] | None = None) -> Costs:
     """Costs from short real runs, ``at_once`` side by side (about 20 seconds on two cores).
 
     Args:
         device: ``cpu`` or ``cuda``.
-        options: of the agent's command line, by name, beside the protocol ``ci``.
+        options: fields of the configuration that differ from the protocol ``ci``.
     """
-    short = {
-        "frames": "3k", "iteration-frames": "3k", "progress-frames": "1k", "replay-start-agent-steps": "250",
-        "epsilon-span-agent-steps": "1", "evaluation-episodes": "1", "evaluation-max-frames": "400",
-        "heldout-states": "10", **(options or {}),
-    }  # fmt: skip
+    overrides = {**SHORT_RUN, **(options or {})}
+    seeds = tuple(range(-(-at_once // len(MEASURED_GAMES))))
+    runs = [((game,), (seed,)) for seed in seeds for game in MEASURED_GAMES][:at_once]
+    parts = [(MEASURED_GAMES, seeds)] if device == "cuda" else runs  # there one process trains them all
     with tempfile.TemporaryDirectory() as temporary:
-        group = Path(temporary)
-        if device == "cuda":  # one process trains them all
-            seeds = range(-(-at_once // len(MEASURED_GAMES)))
-            jobs: list[tuple[tuple[str, ...], range, Path]] = [(MEASURED_GAMES, seeds, group)]
-            folders = [group / Member(game, seed).name for seed in seeds for game in MEASURED_GAMES]
-        else:
-            folders = [group / str(number) for number in range(at_once)]
-            jobs = [((MEASURED_GAMES[k % 2],), range(1), folder) for k, folder in enumerate(folders)]
-        processes = list[subprocess.Popen[bytes]]()
-        try:
-            for games, seeds, out in jobs:
-                command = [
-                    sys.executable, "-m", "dqn_ref", "train", "--protocol", "ci", "--device", device,
-                    "--game", *games, "--seed", *map(str, seeds), "--threads", str(threads), "--out", str(out),
-                    *(word for name, value in short.items() for word in (f"--{name}", value)),
-                ]  # fmt: skip
-                processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True))
-            exit_codes = [process.wait() for process in processes]
-        finally:
-            for process in processes:
-                process.terminate()
-            for process in processes:
-                process.wait()
-        if any(exit_codes):
-            raise UserError("The short run that measures this machine failed; its message is above.")
-        costs = costs_from([RunRecord.read(folder) for folder in folders], len(folders))
+        jobs = [
+            Job(games, seeds, overrides["iteration_frames"], CI, Path(temporary), overrides=overrides)
+            for games, seeds in parts
+        ]
+        ended = run_jobs(jobs, at_once=len(jobs), threads=threads, device=device, on_end=lambda end: None)
+        for end in ended:
+            if end.exit_code:
+                raise UserError(f"The short run that measures this machine failed: {end.last_line}")
+        records = [RunRecord.read(folder) for job in jobs for folder in job.folders]
+        costs = costs_from(records, len(records))
         assert costs is not None
         return costs
 

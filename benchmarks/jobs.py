@@ -32,10 +32,10 @@ class Job:
     frames: int
     protocol: Protocol
     group: Path  # folder of the runs' folders
-    log: Path
     overrides: Mapping[str, Any] = field(default_factory=dict, kw_only=True)  # hyperparameters that leave the protocol
     evaluate_iterations: bool = field(default=False, kw_only=True)
     resumes: bool = field(default=False, kw_only=True)  # the runs were stopped, at one step, and have checkpoints
+    variant: str = field(default="", kw_only=True)  # of the failures suite, for whoever reads what is made
 
     @property
     def folders(self) -> list[Path]:
@@ -44,9 +44,15 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The run's, or that of the first of several."""
+        """The run's, or that of the first of several, with its variant."""
         others = len(self.folders) - 1
-        return self.folders[0].name + (f" and {others} more" if others else "")
+        first = f"{self.variant}/{self.folders[0].name}" if self.variant else self.folders[0].name
+        return first + (f" and {others} more" if others else "")
+
+    @property
+    def log(self) -> Path:
+        """Where the process' words are kept."""
+        return self.group / "logs" / f"{self.folders[0].name}.log"
 
     def command(self, device: str, threads: int) -> list[str]:
         """What a person would type for this run."""

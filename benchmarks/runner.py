@@ -120,7 +120,6 @@ def run_matrix(
                 matrix.frames,
                 matrix.protocol,
                 store.runs(matrix.group),
-                _log(store, matrix, Member(games[0], seeds[0]).name),
                 evaluate_iterations=evaluate_iterations,
                 resumes=after is not None,
             )
@@ -188,10 +187,6 @@ def populations(missing: Sequence[Member], size: int) -> list[tuple[tuple[str, .
             else:
                 found.append((part, (seed,)))
     return found
-
-
-def _log(store: Store, matrix: Matrix, name: str) -> Path:
-    return store.runs(matrix.group) / "logs" / f"{name}.log"
 
 
 def _outcome(end: Ended) -> str:

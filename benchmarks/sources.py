@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def find_scores(word: str, store: Store, weights: str = "last") -> list[Curves]:
         return [published(word)]
     if records := find_records(word, store):
         return run_curves(Path(word).name, records, weights, iterations=True)
-    if not Path(word).exists():
+    if not os.path.exists(word):
         known = [*PUBLISHED, *(folder.name for folder in baselines.folders(store))]
         raise UserError(
             f"There is no file or folder {word}, and no published scores or baseline of that name. Known by name are: "
@@ -106,9 +107,9 @@ def find_records(word: str, store: Store) -> list[RunRecord]:
     """Runs of ours that ``word`` names: a stored baseline's, or a folder's. Empty if it names something else."""
     if word in PUBLISHED:
         return []
-    if Path(word).name == word and store.baseline(word).is_dir():
+    if Path(word).name == word and os.path.isdir(store.baseline(word)):  # Path.is_dir raises where a name is too long
         return baselines.read(store, word).records
-    return [RunRecord.read(folder) for folder in run_folders(Path(word))]
+    return [RunRecord.read(folder) for folder in run_folders(Path(word))] if os.path.exists(word) else []
 
 
 def run_folders(path: Path) -> list[Path]:

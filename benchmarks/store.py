@@ -247,28 +247,6 @@ class Store:
         """Write faults x probes; older ones are kept beside them."""
         return self._replace(self.probes(result["observation"]), result)
 
-    # ------------------------------------------------------------------ reports
-
-    def write_report(self, path: Path, text: str, mark: str) -> Path:
-        """Write a report at ``path``, which may lie elsewhere; ``mark`` tells reports from other files.
-
-        A report is derived, so an earlier one gives way. Raises UserError: another file is there, or no permission.
-        """
-        try:
-            if path.exists() and not path.is_file():
-                raise UserError(f"{path} is no file. Choose another name for the report.")
-            if path.exists() and path.stat().st_size:
-                with path.open("rb") as file:
-                    if mark.encode() not in file.read(4096):
-                        raise UserError(f"{path} is there and is no report; it is left alone. Choose another name.")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.tmp")
-            temporary.write_text(text, encoding="utf-8", newline="\n")
-            os.replace(temporary, path)
-        except OSError as error:
-            raise UserError(f"{path} cannot be written: {error.strerror}. Choose another name.") from None
-        return path
-
     def _replace(self, path: Path, content: Mapping[str, Any], *, keep: bool = True) -> Path:
         whole = path.with_name(f".{path.name}.new")
         try:

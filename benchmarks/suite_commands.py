@@ -36,7 +36,7 @@ def plan(arguments: WithDevice) -> int:
     for matrix in matrices.values():
         missing = sum(cell.status != "finished" for cell in matrix.cells(store))
         rows.append((matrix, missing, runs_at_once(matrix.config, len(matrix.members), device_here(arguments.device))))
-    console.print(cost_table(rows, costs))
+    console.print(cost_table(rows, costs, evaluate_iterations=arguments.evaluate_iterations))
     say(
         f"Forecast from {costs.warm_up_step * 1e3:.1f} ms an agent step of random play, "
         f"{costs.learning_step * 1e3:.1f} ms of learning, {costs.evaluation_step * 1e3:.1f} ms of evaluation, "

@@ -28,20 +28,22 @@ def _standing(cell: Cell) -> str:
     return cell.status if after is None else f"{cell.status}, goes on after {format_frames(after)}"
 
 
-def cost_table(rows: Sequence[tuple[Matrix, int, int]], costs: Costs) -> Table:
+def cost_table(rows: Sequence[tuple[Matrix, int, int]], costs: Costs, *, evaluate_iterations: bool) -> Table:
     """What suites cost here; a row per (matrix, missing runs, runs at once)."""
     table = Table(box=None)
     for name in ("protocol", "frames", "runs", "missing", "at once", "one run", "all that is missing"):
         table.add_column(name, justify="left" if name == "protocol" else "right", no_wrap=True)
     for matrix, missing, at_once in rows:
+        one = costs.job_seconds(matrix.config, evaluate_iterations=evaluate_iterations)
+        rest = costs.suite_seconds(matrix.config, missing, at_once, evaluate_iterations=evaluate_iterations)
         table.add_row(
             matrix.protocol.label(),
             format_frames(matrix.frames),
             str(len(matrix.members)),
             str(missing),
             str(at_once),
-            format_seconds(costs.job_seconds(matrix.config)),
-            format_seconds(costs.suite_seconds(matrix.config, missing, at_once)) if missing else "done",
+            format_seconds(one),
+            format_seconds(rest) if missing else "done",
         )
     return table
 

@@ -411,3 +411,14 @@ def test_the_command_takes_the_best_networks_if_it_is_told_to(store, runs_with_b
     content = json.loads((tmp_path / "out.json").read_text())
     assert [content[side]["measured"]["best_network"] for side in ("first", "second")] == [True, True]
     assert "99.0" in capsys.readouterr().out
+
+
+def test_a_name_that_is_too_long_is_a_message(tmp_path, capsys):
+    """No file system takes 300 letters, and what asks it for such a file raises an OSError."""
+    files, long = [scores_file(tmp_path / "mine.csv", 1), scores_file(tmp_path / "theirs.csv", 3)], "x" * 300
+    for words, said in (
+        ([*files, "--markdown", str(tmp_path / long)], "cannot be written: File name too long"),
+        ([files[0], long], "There is no file or folder"),
+    ):
+        assert main(["compare", *words]) == 2
+        assert said in " ".join(capsys.readouterr().err.split())

@@ -14,9 +14,11 @@ from fake_runs import progress_row, write_run
 
 import dqn_ref
 from benchmarks import costs as costs_module
+from benchmarks import jobs
 from benchmarks.costs import EVALUATION_EPISODE_STEPS, PROCESS_BYTES, Costs, costs_from, format_seconds, runs_at_once
+from benchmarks.jobs import Job
 from benchmarks.protocols import SUITE_PROTOCOLS
-from dqn_ref.config import TRANSITION_BYTES, DQNConfig
+from dqn_ref.config import TRANSITION_BYTES, DQNConfig, UserError
 from dqn_ref.protocols import CI, NATURE
 from dqn_ref.records import PROGRESS_COLUMNS, RunRecord
 
@@ -124,6 +126,15 @@ def test_a_longer_budget_costs_learning_steps_only():
     assert COSTS.job_seconds(longer) - COSTS.job_seconds(SMALL) == pytest.approx(1_000 * 0.05)
 
 
+def test_a_run_that_evaluates_every_iteration_pays_for_it():
+    """Three iterations of 1,600 frames at most in 4,000: two more evaluations of 2 episodes."""
+    costs = {COSTS.job_seconds(replace(SMALL, iteration_frames=1_600), evaluate_iterations=on) for on in (False, True)}
+    assert max(costs) - min(costs) == pytest.approx(2 * 2 * 1_500 * 0.004)
+    whole = replace(SMALL, iteration_frames=4_000)
+    assert COSTS.job_seconds(whole, evaluate_iterations=True) == COSTS.job_seconds(whole)
+    assert COSTS.suite_seconds(whole, 4, 2, evaluate_iterations=True) == COSTS.suite_seconds(whole, 4, 2)
+
+
 # ---------------------------------------------------------------------- how many at once
 
 
@@ -190,7 +201,7 @@ def test_an_interrupted_measurement_leaves_no_process_behind(tmp_path, monkeypat
         f"#!{sys.executable}\nimport os, time\nopen({str(started)!r} + f'/{{os.getpid()}}', 'w')\ntime.sleep(60)\n"
     )
     program.chmod(0o755)
-    monkeypatch.setattr(costs_module, "sys", SimpleNamespace(executable=str(program), platform=sys.platform))
+    monkeypatch.setattr(jobs, "sys", SimpleNamespace(executable=str(program), platform=sys.platform))
 
     def interrupt():
         while len(list(started.iterdir())) < 2:
@@ -207,6 +218,12 @@ def test_an_interrupted_measurement_leaves_no_process_behind(tmp_path, monkeypat
     for process in left:
         process.kill()
     assert left == []
+
+
+def test_a_measurement_that_fails_says_why(monkeypatch):
+    monkeypatch.setattr(Job, "command", lambda *_: [sys.executable, "-c", "import sys; sys.exit('no such card')"])
+    with pytest.raises(UserError, match="measures this machine failed: no such card"):
+        costs_module.measure("cpu", at_once=1, threads=1)
 
 
 @pytest.mark.slow

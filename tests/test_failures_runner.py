@@ -16,8 +16,9 @@ from benchmarks.costs import Costs
 from benchmarks.failures.effects import deciding_reference_seeds
 from benchmarks.failures.matrix import SMALL, WHOLE, FailureMatrix
 from benchmarks.failures.prices import Prices, made_seconds
-from benchmarks.failures.runner import VariantJob, plan_jobs, run_failures
+from benchmarks.failures.runner import plan_jobs, run_failures
 from benchmarks.failures.variants import VARIANTS
+from benchmarks.jobs import Job
 from benchmarks.store import Store
 from dqn_ref.config import UserError
 from dqn_ref.protocols import CI, NATURE
@@ -160,7 +161,7 @@ os.rename({str(staged)!r}, {str(folder)!r})
 """
         return [sys.executable, "-S", "-c", program]
 
-    monkeypatch.setattr(VariantJob, "command", command)
+    monkeypatch.setattr(Job, "command", command)
     monkeypatch.setattr(jobs, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(dqn_ref, "CORES", 2)
 

@@ -108,6 +108,10 @@ class Script(Job):
     word: str = ""
     code: str = ""
 
+    @property
+    def log(self):
+        return self.group / "logs" / f"{self.word}.log"
+
     def command(self, device, threads):
         start = (
             "import os, pathlib, signal, sys, time\n"
@@ -120,8 +124,7 @@ class Script(Job):
 @pytest.fixture
 def script(tmp_path):
     def make(name, code) -> Script:
-        log = tmp_path / "logs" / f"{name}.log"
-        return Script(("pong",), (0,), CI.config.total_frames, CI, tmp_path, log, name, code)
+        return Script(("pong",), (0,), CI.config.total_frames, CI, tmp_path, name, code)
 
     return make
 
@@ -135,7 +138,7 @@ def tape(tmp_path):
 
 
 def test_the_command_is_one_that_a_person_could_type(tmp_path):
-    job = Job(("qbert",), (3,), 24_000, CI, tmp_path, tmp_path / "log")
+    job = Job(("qbert",), (3,), 24_000, CI, tmp_path)
     assert job.command("cpu", 2) == [
         sys.executable, "-m", "dqn_ref", "train", "--protocol", "ci", "--game", "qbert", "--seed", "3",
         "--frames", "24000", "--device", "cpu", "--threads", "2", "--out", str(tmp_path / "qbert-s3"),
@@ -143,7 +146,7 @@ def test_the_command_is_one_that_a_person_could_type(tmp_path):
     again = replace(job, resumes=True)
     assert again.command("cpu", 2) == [sys.executable, "-m", "dqn_ref", "resume", str(tmp_path / "qbert-s3")]
     assert "--evaluate-iterations" in replace(job, evaluate_iterations=True).command("cpu", 2)
-    several = Job(("qbert", "pong"), (0, 1), 24_000, CI, tmp_path, tmp_path / "log")
+    several = Job(("qbert", "pong"), (0, 1), 24_000, CI, tmp_path)
     assert several.command("cuda", 2)[6:12] == ["--game", "qbert", "pong", "--seed", "0", "1"]
     assert several.command("cuda", 2)[-2:] == ["--out", str(tmp_path)]
     assert [folder.name for folder in several.folders] == ["qbert-s0", "pong-s0", "qbert-s1", "pong-s1"]
@@ -267,7 +270,7 @@ def runner_of(job, **options):
         [sys.executable, "-c",
          "import sys; from benchmarks.jobs import *; from dqn_ref.protocols import CI\n"
          "class Given(Job):\n    def command(self, device, threads): return sys.argv[1:]\n"
-         f"job = Given(('pong',), (0,), 1, CI, Path({str(job.group)!r}), Path({str(job.log)!r}))\n"
+         f"job = Given(('pong',), (0,), 1, CI, Path({str(job.group)!r}))\n"
          "run_jobs([job], at_once=1, threads=1, device='cpu', on_end=print)",
          *job.command("cpu", 1)],
         **options,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from benchmarks.costs import runs_at_once
 from benchmarks.failures.matrix import FailureMatrix, Place
@@ -12,18 +10,6 @@ from benchmarks.failures.variants import Variant
 from benchmarks.jobs import Job
 from benchmarks.runner import by_checkpoint, clear_missing, make, populations
 from benchmarks.store import Store
-
-
-@dataclass(frozen=True)
-class VariantJob(Job):
-    """Runs of one variant, made by one process."""
-
-    variant: str = ""
-
-    @property
-    def name(self) -> str:
-        """Variant and run, or the first run of several."""
-        return f"{self.variant}/{super().name}"
 
 
 def run_failures(matrix: FailureMatrix, store: Store, device: str, say: Callable[[str], None]) -> bool:
@@ -59,7 +45,7 @@ def side_by_side(matrix: FailureMatrix, device: str) -> int:
     return runs_at_once(matrix.config(), len(matrix.runs()), device)
 
 
-def plan_jobs(matrix: FailureMatrix, missing: Sequence[Place], store: Store, size: int) -> list[VariantJob]:
+def plan_jobs(matrix: FailureMatrix, missing: Sequence[Place], store: Store, size: int) -> list[Job]:
     """``missing`` as jobs of at most ``size`` runs of one variant each; of one run each, the order is kept."""
     parts: list[tuple[Variant, bool, tuple[str, ...], tuple[int, ...]]]
     if size == 1:
@@ -73,11 +59,16 @@ def plan_jobs(matrix: FailureMatrix, missing: Sequence[Place], store: Store, siz
             for after, cells in by_checkpoint([place.cell for place in missing if place.variant is variant])
             for games, seeds in populations([cell.member for cell in cells], size)
         ]
-    jobs = list[VariantJob]()
-    for variant, resumes, games, seeds in parts:
-        folder = store.failures(matrix.group) / variant.name
-        log = folder / "logs" / f"{games[0]}-s{seeds[0]}.log"
-        changed: dict[str, Any] = variant.values(matrix.config())
-        place = (games, seeds, matrix.frames, matrix.protocol, folder, log)
-        jobs.append(VariantJob(*place, variant.name, overrides=changed, resumes=resumes))
-    return jobs
+    return [
+        Job(
+            games,
+            seeds,
+            matrix.frames,
+            matrix.protocol,
+            store.failures(matrix.group) / variant.name,
+            overrides=variant.values(matrix.config()),
+            resumes=resumes,
+            variant=variant.name,
+        )
+        for variant, resumes, games, seeds in parts
+    ]

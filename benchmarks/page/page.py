@@ -22,7 +22,7 @@ from benchmarks.report import format_interval
 from dqn_ref.config import format_frames
 from dqn_ref.protocols import NATURE
 
-MARK = '<meta name="generator" content="dqn-ref report'  # how the store knows an earlier page
+MARK = '<meta name="generator" content="dqn-ref report'  # how an earlier page is known
 
 SYMBOLS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "error": "!"}
 

@@ -9,7 +9,7 @@ from benchmarks.report import HEADER, format_interval
 from benchmarks.words import count
 from dqn_ref.config import format_frames
 
-SUMMARY_MARK = "<!-- dqn-ref report -->"  # how the store knows an earlier summary
+SUMMARY_MARK = "<!-- dqn-ref report -->"  # how an earlier summary is known
 
 
 def summary(content: Content) -> str:
