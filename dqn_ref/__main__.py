@@ -1,4 +1,4 @@
-"""python -m dqn_ref train | resume | evaluate | record"""
+"""python -m dqn_ref train | resume | extend | evaluate | record"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from rich.console import Console
 
-from dqn_ref.config import DQNConfig, Frames, UserError
+from dqn_ref.config import DQNConfig, Frames, UserError, format_frames
 from dqn_ref.progress import reader_left
 from dqn_ref.protocols import NATURE, PROTOCOLS, protocol_named
 from dqn_ref.seeds import Member
@@ -23,6 +23,7 @@ DESCRIPTION = """The DQN of the Nature paper (Mnih et al. 2015) on real Atari ga
   python -m dqn_ref train --game breakout --seed 0 --frames 10M     train, record, evaluate
   python -m dqn_ref train --game breakout pong --seed 0 1           four runs side by side
   python -m dqn_ref resume RUN_DIR                                  go on with a run that was stopped
+  python -m dqn_ref extend RUN_DIR --frames 20M                     go on with a finished run to a longer budget
   python -m dqn_ref evaluate RUN_DIR --episodes 30                  play the trained network
   python -m dqn_ref record RUN_DIR                                  a video of an evaluation episode
 
@@ -70,6 +71,30 @@ class Resume:
 
     run_dir: tyro.conf.Positional[tuple[Path, ...]]
     """Folder of the run; several go on side by side, if they stopped at the same step."""
+    device: Literal["cpu", "cuda"] | None = None
+    """Default: the run's."""
+    threads: int | None = None
+    """Threads of PyTorch on a CPU. Default: the run's."""
+    graphs: bool = True
+    """As for train."""
+    halves: Literal[1, 2] | None = None
+    """As for train."""
+
+
+@dataclass
+class Extend:
+    """Go on with a finished run to a longer budget, in a folder of its own; the finished one stays as it is.
+
+    It ends bit for bit as a run that had that budget from the start, if machine and versions are the same. A run keeps
+    what that needs if it took over five minutes and ended where an iteration does.
+    """
+
+    run_dir: tyro.conf.Positional[tuple[Path, ...]]
+    """Folder of the run; several go on side by side, if they have one configuration."""
+    frames: Frames
+    """The longer budget."""
+    out: Path | None = None
+    """New folder for the record; of several runs, the folder of theirs. Default: runs/PROTOCOL-FRAMES/GAME-sSEED."""
     device: Literal["cpu", "cuda"] | None = None
     """Default: the run's."""
     threads: int | None = None
@@ -132,8 +157,7 @@ def train_command(arguments: Train) -> None:
     check_several("seed", arguments.seed)
     if min(arguments.seed) < 0:
         raise UserError(f"--seed must be 0 or above, got {min(arguments.seed)}.")
-    if arguments.threads is not None and arguments.threads < 1:
-        raise UserError(f"--threads must be 1 or above, got {arguments.threads}.")
+    check_threads(arguments.threads)
     from dqn_ref.progress import shown_progress  # here, so that --help does not wait for torch
     from dqn_ref.run import run_population
 
@@ -169,18 +193,47 @@ def check_several(option: str, values: Sequence[object]) -> None:
         raise UserError(f"--{option} has {twice[0]} twice; each run is one of its own. Give it once.")
 
 
+def check_threads(threads: int | None) -> None:
+    """Raise UserError: so many threads cannot be had."""
+    if threads is not None and threads < 1:
+        raise UserError(f"--threads must be 1 or above, got {threads}.")
+
+
 def resume_command(arguments: Resume) -> None:
     """Run ``resume`` and show its progress."""
     if not arguments.run_dir:
         raise UserError("resume needs the folder of a run.")
-    if arguments.threads is not None and arguments.threads < 1:
-        raise UserError(f"--threads must be 1 or above, got {arguments.threads}.")
+    check_threads(arguments.threads)
+    if folders := [folder for folder in arguments.run_dir if not _is_finished(folder)]:
+        _go_on(folders, arguments)
+
+
+def extend_command(arguments: Extend) -> None:
+    """Run ``extend``, and ``resume`` with what it made."""
+    if not arguments.run_dir:
+        raise UserError("extend needs the folder of a run.")
+    check_threads(arguments.threads)
+    from dqn_ref.extend import extend, withdraw
+    from dqn_ref.records import RunRecord
+
+    shorter = [RunRecord.read(folder) for folder in arguments.run_dir]
+    group = Path("runs") / f"{shorter[0].protocol}-{format_frames(arguments.frames)}"
+    folders = [(arguments.out or group) / record.member.name for record in shorter]
+    if arguments.out and len(shorter) == 1:
+        folders = [arguments.out]
+    extend(arguments.run_dir, arguments.frames, folders)
+    try:
+        _go_on(folders, arguments)
+    except UserError:
+        withdraw(folders)  # so that the mended command finds the place free
+        raise
+
+
+def _go_on(folders: Sequence[Path], arguments: Resume | Extend) -> None:
+    """Go on with stopped runs, and show their progress."""
     from dqn_ref.progress import shown_progress
     from dqn_ref.resume import resume_population
 
-    folders = [folder for folder in arguments.run_dir if not _is_finished(folder)]
-    if not folders:
-        return
     with shown_progress(folders[0].name if len(folders) == 1 else f"{len(folders)} runs") as report:
         resume_population(
             folders,
@@ -248,7 +301,7 @@ def print_evaluation(name: str, e: Mapping[str, Any]) -> None:
     )
 
 
-def parse(arguments: list[str]) -> Train | Resume | Evaluate | Record:
+def parse(arguments: list[str]) -> Train | Resume | Extend | Evaluate | Record:
     """Typed arguments. The defaults of the hyperparameters are those of the protocol that is named."""
     protocol = NATURE
     for position, word in enumerate(arguments):
@@ -260,10 +313,11 @@ def parse(arguments: list[str]) -> Train | Resume | Evaluate | Record:
         Train, tyro.conf.subcommand("train", default=Train(game=tyro.MISSING, config=protocol.config))
     ]
     resume_type = Annotated[Resume, tyro.conf.subcommand("resume")]
+    extend_type = Annotated[Extend, tyro.conf.subcommand("extend")]
     evaluate_type = Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     record_type = Annotated[Record, tyro.conf.subcommand("record")]
     return tyro.cli(
-        train_type | resume_type | evaluate_type | record_type,
+        train_type | resume_type | extend_type | evaluate_type | record_type,
         prog="python -m dqn_ref",
         description=DESCRIPTION,
         args=arguments,
@@ -280,6 +334,8 @@ def main(arguments: list[str] | None = None) -> int:
             train_command(command)
         elif isinstance(command, Resume):
             resume_command(command)
+        elif isinstance(command, Extend):
+            extend_command(command)
         elif isinstance(command, Evaluate):
             evaluate_command(command)
         else:

@@ -28,6 +28,7 @@ from dqn_ref.atari import AtariStreams
 from dqn_ref.config import UserError
 from dqn_ref.population import Population
 from dqn_ref.records import ACTIONS, CHECKPOINT, CHECKPOINT_VERSION
+from dqn_ref.replay import FINAL
 from dqn_ref.train import Tick, begin_iteration
 
 TRUNCATED = 0x80  # the bit of an action's byte that says: its step was the episode's last, by the frame cap
@@ -165,6 +166,7 @@ def repeat_actions(
 
 def fingerprint(population: Population, number: int) -> int:
     """CRC of what member ``number`` did and got in all transitions held, and of the states that it is in."""
-    held = population.held(number).cpu().numpy()
+    held = population.held(number).cpu().numpy().copy()
+    held[..., FINAL] = np.minimum(held[..., FINAL], 0)  # where a final frame lies goes by the size of replay
     states = population.replay.newest_states()[population.streams_of(number)].cpu().numpy()
     return zlib.crc32(states.tobytes(), zlib.crc32(held.tobytes()))

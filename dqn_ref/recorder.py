@@ -63,6 +63,7 @@ class MemberRecorder:
         self._iteration_returns: list[int] = []  # as returns, of this iteration
         self._updates = 0
         self._closed = False
+        self._saved_frames = -1  # training frames of the newest checkpoint
         self._starts: list[tuple[NDArray[np.uint8], float]] = []  # of the newest that have ended since the last row
         if saved is not None:
             self._restore(saved)
@@ -165,9 +166,10 @@ class MemberRecorder:
             best_frames=self.best_frames,
             best_mean=self._best_mean,
         ).save(self.writer.folder)
+        self._saved_frames = self.frames_done
 
     def _restore(self, saved: Checkpoint) -> None:
-        self.frames_done = saved.agent_step * self.frames_per_agent_step
+        self.frames_done = self._saved_frames = saved.agent_step * self.frames_per_agent_step
         self._updates = saved.updates
         self.returns, self._iteration_returns = list(saved.returns), list(saved.iteration_returns)
         self.best_frames, self._best_mean = saved.best_frames, saved.best_mean
@@ -187,6 +189,6 @@ class MemberRecorder:
         self._closed = True
         self.writer.close(status, self.frames_done, error)  # first: the events may break off at a full disk
         self._events.close()
-        if status == "finished":
+        if status == "finished" and self._saved_frames < self.frames_done:  # nothing goes on from before the end
             for name in (records.CHECKPOINT, f"{records.CHECKPOINT}.tmp", records.ACTIONS):
                 (self.writer.folder / name).unlink(missing_ok=True)

@@ -8,7 +8,7 @@
       weights.safetensors   the network, written at every iteration
       weights-best.safetensors   the network of the iteration with the highest training returns
       tensorboard/          the progress as events
-      checkpoint.safetensors, actions.bin   what an unfinished run needs to go on (checkpoint.py)
+      checkpoint.safetensors, actions.bin   what a stopped run needs to go on, or a finished one to a longer budget
 
 A failed or interrupted run is a status, never a score. Here is how a record is read; run_writer.py writes it.
 """
@@ -43,8 +43,8 @@ ADDED_FIELDS = frozenset({
     "input_divisor", "optimizer", "constant_reward", "initial_weights", "error_scale",
 })  # fmt: skip
 
-CHECKPOINT, ACTIONS = "checkpoint.safetensors", "actions.bin"  # of a run that has not finished
-CHECKPOINT_VERSION = 1
+CHECKPOINT, ACTIONS = "checkpoint.safetensors", "actions.bin"  # what a run goes on from
+CHECKPOINT_VERSION = 2
 # Of an iteration, the weights are the last ones until the next has ended.
 WEIGHTS = {"last": "weights.safetensors", "best": "weights-best.safetensors", "iteration": "weights.safetensors"}
 

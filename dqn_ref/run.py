@@ -135,20 +135,23 @@ def _train_measured(config: DQNConfig, groups: Sequence[Group], checkpoint_secon
     for number, tick in train_in_turns(config, halves, split, groups[0].position):
         group = groups[number]
         due, frames = group.follow(tick), group.frames
-        if due or frames == config.total_frames:
+        ended = frames == config.total_frames
+        if due or ended:
             speed = group.write_progress(tick, split, time.perf_counter() - start)
             if group is groups[-1]:
                 report(_progress(frames, config, speed, [r for each in groups for r in each.recorders]))
-        if tick.iteration_ended or frames == config.total_frames:
+        if tick.iteration_ended or ended:
             group.end_iteration()
-            pause = _evaluate_iteration(group) if frames < config.total_frames else 0.0
+            pause = 0.0 if ended else _evaluate_iteration(group)
             start += pause  # the clocks are of training
             for each in groups:
                 each.last_time += pause
-        # The first group is ahead of the others: it chooses the step, so that all can go on from the same one.
-        if due and number == 0 and time.perf_counter() - last_checkpoint >= checkpoint_seconds:
+        # The first group is ahead of the others: it chooses the step, so that all can go on from the same one. The
+        # end of a run that took so long is saved whenever it comes, for a longer run to go on from it.
+        since = start if ended else last_checkpoint
+        if (due or ended) and number == 0 and time.perf_counter() - since >= checkpoint_seconds:
             last_checkpoint, saved_frames = time.perf_counter(), frames
-        if due and frames == saved_frames:
+        if frames == saved_frames:
             group.save(tick, time.perf_counter() - start)
 
 

@@ -69,10 +69,10 @@ def stopped(members, folders, config, step, **changes):
         run_population(members, folders, CI, config, device_name="cpu", checkpoint_seconds=0, **changes)
 
 
-def outcome(folder):
-    """All of a finished run that holds no clock."""
-    record = RunRecord.read(folder)
-    rows = [{name: value for name, value in row.items() if name not in CLOCKS} for row in record.progress()]
+def outcome(folder, without=frozenset()):
+    """All of a finished run that holds no clock, and ``without`` these columns of its progress."""
+    record, left_out = RunRecord.read(folder), CLOCKS | without
+    rows = [{name: value for name, value in row.items() if name not in left_out} for row in record.progress()]
     evaluations = [{k: v for k, v in each.items() if k != "seconds"} for each in record.evaluations]
     weights = [(folder / name).read_bytes() for name in records.WEIGHTS.values()]
     return record.status, (folder / "episodes.csv").read_bytes(), repr(rows), evaluations, weights
@@ -359,10 +359,10 @@ def test_a_broken_checkpoint_is_a_users_matter(tmp_path, content):
 def test_a_checkpoint_of_another_version_is_named_and_no_suite_goes_on_from_it(tmp_path, monkeypatch):
     stopped([BREAKOUT], [tmp_path / "run"], tiny(), 130)
     assert RunRecord.read(tmp_path / "run").resumable_after == 480
-    monkeypatch.setattr(checkpoint, "CHECKPOINT_VERSION", 2)
-    monkeypatch.setattr(records, "CHECKPOINT_VERSION", 2)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_VERSION", 3)
+    monkeypatch.setattr(records, "CHECKPOINT_VERSION", 3)
     assert RunRecord.read(tmp_path / "run").resumable_after is None
-    with pytest.raises(UserError, match="has version 1, this reads 2"):
+    with pytest.raises(UserError, match="has version 2, this reads 3"):
         resume_population([tmp_path / "run"], device_name="cpu")
 
 

@@ -1,0 +1,191 @@
+"""A finished run that goes on to a longer budget is, bit for bit, the run that had it from the start."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+from fake_runs import write_run
+from test_resume import BREAKOUT, PONG, broken_off_after, contents, outcome, tiny
+
+from dqn_ref import records
+from dqn_ref.__main__ import main
+from dqn_ref.config import UserError
+from dqn_ref.extend import extend, obstacle
+from dqn_ref.protocols import CI
+from dqn_ref.records import RunRecord
+from dqn_ref.resume import resume_population
+from dqn_ref.run import run_population
+
+KEPT = {"checkpoint.safetensors", "actions.bin"}
+TWO, THREE = 960, 1_440  # frames: as many iterations of 480
+
+
+def short(folder, member=BREAKOUT, frames=TWO, **changes):
+    """A run that is held to be long enough for a checkpoint of its end."""
+    evaluated = changes.pop("evaluate_iterations", False)
+    config = tiny(total_frames=frames, **changes)
+    run_population(
+        [member], [folder], CI, config, device_name="cpu", checkpoint_seconds=0, evaluate_iterations=evaluated
+    )
+    return folder
+
+
+# ---------------------------------------------------------------------- the same run
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"network": "nature"},
+        {"replay_capacity": 10_000},
+        {"streams_per_member": 2, "replay_capacity": 300},
+        {"evaluate_iterations": True},
+    ],
+    ids=["reference", "replay that the short run does not fill", "two streams", "evaluated iterations"],
+)
+def test_it_ends_as_a_run_that_had_the_longer_budget_from_the_start(tmp_path, changes):
+    before = contents(short(tmp_path / "short", **changes))
+    extend([tmp_path / "short"], THREE, [tmp_path / "long"])
+    resume_population([tmp_path / "long"], device_name="cpu", checkpoint_seconds=0)
+    short(tmp_path / "whole", frames=THREE, **changes)
+    without = frozenset({"replay_fill"})  # a share of what the run will have at most, which was less
+    assert outcome(tmp_path / "long", without) == outcome(tmp_path / "whole", without)
+    assert contents(tmp_path / "short") == before
+    assert (tmp_path / "long" / "actions.bin").read_bytes() == (tmp_path / "whole" / "actions.bin").read_bytes()
+
+
+def test_it_may_be_longer_time_and_again_and_be_stopped_on_its_way(tmp_path):
+    short(tmp_path / "one", frames=480)
+    extend([tmp_path / "one"], TWO, [tmp_path / "two"])
+    with broken_off_after(190):
+        resume_population([tmp_path / "two"], device_name="cpu", checkpoint_seconds=0)
+    resume_population([tmp_path / "two"], device_name="cpu", checkpoint_seconds=0)
+    extend([tmp_path / "two"], THREE, [tmp_path / "three"])
+    resume_population([tmp_path / "three"], device_name="cpu")
+    short(tmp_path / "whole", frames=THREE)  # whose replay, of 100, is full by 480 frames
+    assert outcome(tmp_path / "three") == outcome(tmp_path / "whole")
+    record = RunRecord.read(tmp_path / "three")
+    assert record.run["extended"] == [480, TWO]
+    assert [each["frames"] for each in record.run["resumed"]] == [480, 720, TWO]
+    assert record.config == tiny(total_frames=THREE)
+
+
+def test_runs_go_on_side_by_side(tmp_path):
+    members = [BREAKOUT, PONG]
+    for member in members:
+        short(tmp_path / "short" / member.name, member)
+        short(tmp_path / "whole" / member.name, member, THREE)
+    long = [tmp_path / "long" / member.name for member in members]
+    extend([tmp_path / "short" / member.name for member in members], THREE, long)
+    resume_population(long, device_name="cpu")
+    for member in members:
+        assert outcome(tmp_path / "long" / member.name) == outcome(tmp_path / "whole" / member.name)
+
+
+# ---------------------------------------------------------------------- what is kept
+
+
+def test_only_the_checkpoint_of_the_end_is_kept_and_only_by_a_run_that_took_its_time(tmp_path):
+    assert {path.name for path in short(tmp_path / "run").iterdir()} >= KEPT
+    run_population([BREAKOUT], [tmp_path / "quick"], CI, tiny(), device_name="cpu")
+    assert not KEPT & {path.name for path in (tmp_path / "quick").iterdir()}
+    with broken_off_after(130):
+        run_population([BREAKOUT], [tmp_path / "old"], CI, tiny(), device_name="cpu", checkpoint_seconds=0)
+    assert {path.name for path in (tmp_path / "old").iterdir()} >= KEPT
+    resume_population([tmp_path / "old"], device_name="cpu")
+    assert not KEPT & {path.name for path in (tmp_path / "old").iterdir()}
+
+
+def test_the_events_go_along(tmp_path):
+    short(tmp_path / "short")
+    extend([tmp_path / "short"], THREE, [tmp_path / "long"])
+    names = [{path.name for path in (tmp_path / run / "tensorboard").iterdir()} for run in ("short", "long")]
+    assert names[0] == names[1] != set()
+
+
+# ---------------------------------------------------------------------- the command
+
+
+def test_the_command_makes_the_longer_run_and_leaves_the_shorter_one(tmp_path, capfd):
+    before = contents(short(tmp_path / "run"))
+    words = ["extend", str(tmp_path / "run"), "--frames", str(THREE), "--out"]
+    assert main([*words, str(tmp_path / "long")]) == 0
+    printed = capfd.readouterr().out
+    assert "Going on after 960 frames" in printed
+    assert "after 1,440 frames of training" in printed
+    assert f"Recorded in {tmp_path / 'long'}" in printed
+    assert contents(tmp_path / "run") == before
+    assert main([*words, str(tmp_path / "long")]) == 2
+    assert "already holds a run" in capfd.readouterr().err
+
+
+def test_a_longer_run_that_cannot_begin_leaves_its_place_free(tmp_path, capfd):
+    short(tmp_path / "run")
+    (tmp_path / "run" / "actions.bin").write_bytes(b"\x11" * 240)
+    words = ["extend", str(tmp_path / "run"), "--frames", str(THREE), "--out", str(tmp_path / "long")]
+    assert main(words) == 2
+    assert "actions that the game does not have" in capfd.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"run"}
+
+
+# ---------------------------------------------------------------------- what cannot go on
+
+
+def test_what_cannot_go_on_is_told_why(tmp_path):
+    record = RunRecord.read(short(tmp_path / "run"))
+    assert obstacle(record, THREE) is None
+    assert "has 960 already" in obstacle(record, TWO)
+    assert "total_frames" in obstacle(record, THREE + 1)
+    for changes in ({"iteration_frames": 640}, {"progress_frames": 400}):
+        assert "ended within an iteration" in obstacle(replace(record, config=tiny(**changes)), THREE)
+    assert "Resume it first" in obstacle(replace(record, status="interrupted"), THREE)
+    (tmp_path / "run" / "actions.bin").unlink()
+    assert "keeps no checkpoint of its end" in obstacle(record, THREE)
+
+
+def test_nothing_is_written_if_one_of_several_cannot_go_on(tmp_path):
+    short(tmp_path / "a")
+    write_run(tmp_path / "b", "pong", 1, score=1, config=tiny())
+    with pytest.raises(UserError, match=r"b cannot go on to 1,440 frames: it keeps no checkpoint"):
+        extend([tmp_path / "a", tmp_path / "b"], THREE, [tmp_path / "c", tmp_path / "d"])
+    short(tmp_path / "other", PONG, discount=0.5)
+    with pytest.raises(UserError, match=r"one configuration: .*other has another than .*a\."):
+        extend([tmp_path / "a", tmp_path / "other"], THREE, [tmp_path / "c", tmp_path / "d"])
+    with pytest.raises(UserError, match="a folder of its own"):
+        extend([tmp_path / "a", tmp_path / "a"], THREE, [tmp_path / "c", tmp_path / "c"])
+    with pytest.raises(UserError, match="already holds a run"):
+        extend([tmp_path / "a"], THREE, [tmp_path / "b"])
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "other"}
+
+
+def test_a_copy_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    short(tmp_path / "run")
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copytree", full)
+        with pytest.raises(UserError, match="No space left"):
+            extend([tmp_path / "run"], THREE, [tmp_path / "long"])
+    assert {path.name for path in tmp_path.iterdir()} == {"run"}
+    (tmp_path / ".long.tmp").mkdir()  # of one that was killed
+    extend([tmp_path / "run"], THREE, [tmp_path / "long"])
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "long"}
+
+
+def test_evaluations_of_other_settings_stay_with_the_shorter_run(tmp_path):
+    """The longer run's own come when it ends; the shorter one's last is none of its iterations unless it has any."""
+    path = short(tmp_path / "run") / "evaluation.json"
+    assert len(json.loads(path.read_text())["evaluations"]) == 2
+    extend([tmp_path / "run"], THREE, [tmp_path / "long"])
+    assert not (tmp_path / "long" / "evaluation.json").exists()
+    short(tmp_path / "curve", evaluate_iterations=True)
+    extend([tmp_path / "curve"], THREE, [tmp_path / "longer"])
+    found = json.loads((tmp_path / "longer" / "evaluation.json").read_text())
+    assert found["schema"] == records.SCHEMA
+    assert [(each["weights"], each["training_frames"]) for each in found["evaluations"]] == [
+        ("iteration", 480),
+        ("iteration", TWO),
+    ]
