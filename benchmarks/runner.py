@@ -16,7 +16,8 @@ from benchmarks.protocols import SuiteProtocol, suite_protocol
 from benchmarks.scores import run_score
 from benchmarks.store import Cell, Store
 from benchmarks.suites import suite_games
-from dqn_ref.config import DQNConfig, UserError
+from dqn_ref.config import DQNConfig, UserError, format_frames
+from dqn_ref.extend import extend, longer, obstacle
 from dqn_ref.protocols import Protocol
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
@@ -102,10 +103,11 @@ def run_matrix(
 ) -> bool:
     """Make the missing runs of ``matrix``. Returns whether every cell is finished now.
 
-    A finished run is never made again. An unfinished one is resumed from its checkpoint; if it has none, it is
-    kept aside and started afresh.
+    A finished run is never made again, and one of a smaller budget goes on to this one. An unfinished one is resumed
+    from its checkpoint; if it has none, it is kept aside and started afresh.
     """
     with store.exclusive(store.runs(matrix.group)):
+        _extend_shorter(matrix, store, evaluate_iterations, say)
         cells = matrix.cells(store)
         missing = clear_missing(cells, store, say)
         if not missing:
@@ -128,6 +130,24 @@ def run_matrix(
         ]
         make(jobs, 1 if device == "cuda" else at_once, threads, device, say)
         return all(cell.status == "finished" for cell in matrix.cells(store))
+
+
+def shorter_run(matrix: Matrix, cell: Cell, store: Store, evaluate_iterations: bool) -> RunRecord | None:
+    """A run of a smaller budget from which the missing one of ``cell`` can go on."""
+    if cell.status != "missing":
+        return None
+    for record in store.shorter(cell, matrix.protocol.label()):
+        alike = record.run.get("evaluates_iterations", False) == evaluate_iterations
+        if alike and not obstacle(record, matrix.frames) and longer(record.config, matrix.frames) == matrix.config:
+            return record
+    return None
+
+
+def _extend_shorter(matrix: Matrix, store: Store, evaluate_iterations: bool, say: Callable[[str], None]) -> None:
+    for cell in matrix.cells(store):
+        if record := shorter_run(matrix, cell, store, evaluate_iterations):
+            extend([record.folder], matrix.frames, [cell.folder])
+            say(f"{cell.name} takes over its finished run of {format_frames(record.config.total_frames)} frames.")
 
 
 def clear_missing(cells: Sequence[Cell], store: Store, say: Callable[[str], None]) -> list[Cell]:

@@ -29,7 +29,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,15 @@ class Store:
         if status != "finished":  # it may have been killed before it could say so, or be resumed right now
             status = "running" if record.is_being_written() else status.replace("running", "interrupted")
         return Cell(member, path, status, record)
+
+    def shorter(self, cell: Cell, protocol: str) -> list[RunRecord]:
+        """Finished runs of the cell's member elsewhere under ``protocol``, e.g. nature-v1, the longest first."""
+        found = list[RunRecord]()
+        for folder in self.runs("").glob(f"{protocol}-*/{cell.name}"):
+            with suppress(UserError):  # a record that is broken is its own group's matter
+                other = self.cell(folder.parent, cell.member)
+                found += [other.record] if other.record and other.status == "finished" else []
+        return sorted(found, key=lambda record: -record.config.total_frames)
 
     def set_aside(self, cell: Cell) -> Path | None:
         """Move what is left of an unfinished run that cannot be resumed to attempts/: its place is free then."""

@@ -8,8 +8,9 @@ from benchmarks.arguments import Common, Report, Run, WithDevice
 from benchmarks.console import console, say, say_drawn
 from benchmarks.costs import Costs, costs_from, device_here, measure, runs_at_once
 from benchmarks.protocols import SUITE_PROTOCOLS
-from benchmarks.runner import Matrix, machine_share, run_matrix
+from benchmarks.runner import Matrix, machine_share, run_matrix, shorter_run
 from benchmarks.store import Cell
+from benchmarks.words import count
 from dqn_ref.config import UserError
 
 # What imports matplotlib, pandas or rliable is imported where it is used: `status` must not wait for them.
@@ -42,6 +43,8 @@ def plan(arguments: WithDevice) -> int:
         f"{costs.learning_step * 1e3:.1f} ms of learning, {costs.evaluation_step * 1e3:.1f} ms of evaluation, "
         f"with {costs.at_once} runs side by side."
     )
+    if begun := sum(shorter_run(asked, cell, store, arguments.evaluate_iterations) is not None for cell in cells):
+        say(f"Of the missing, {count(begun, 'run')} of a smaller budget will be gone on with, and cost less than that.")
     return 0
 
 

@@ -89,8 +89,8 @@ def write_run(
 ) -> Path:
     """Write the run of (game, seed) in ``folder``; a finished one is evaluated at ``score``.
 
-    ``episodes`` are (frame, raw return, end). The status "running" leaves the record open. An unfinished one may have
-    a checkpoint, which holds nothing.
+    ``episodes`` are (frame, raw return, end). The status "running" leaves the record open. It may have a
+    checkpoint, which holds nothing.
     """
     config = config or replace(protocol.config, total_frames=frames or protocol.config.total_frames)
     writer = RunWriter(folder, description(Member(game, seed), protocol, config, **(provenance or {})))
@@ -112,6 +112,8 @@ def write_run(
             "lengths": {"episodes.csv": 1},
         }
         save_file({}, folder / "checkpoint.safetensors", metadata={"notes": json.dumps(notes)})
+        for name in ("actions.bin", "weights.safetensors", "weights-best.safetensors"):
+            (folder / name).touch()
     if status == "finished":
         if score is not None:
             add_evaluation(folder, evaluation(config, score))

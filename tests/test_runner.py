@@ -16,7 +16,7 @@ from fake_runs import dead_pid, edit_json, stand_in, write_run
 import dqn_ref
 from benchmarks import jobs
 from benchmarks.jobs import Ended, Job, run_jobs
-from benchmarks.runner import Matrix, by_checkpoint, machine_share, populations, run_matrix
+from benchmarks.runner import Matrix, by_checkpoint, machine_share, populations, run_matrix, shorter_run
 from benchmarks.store import Store
 from dqn_ref.config import UserError
 from dqn_ref.protocols import CI, NATURE
@@ -390,6 +390,45 @@ def test_what_has_a_checkpoint_goes_on_first_and_in_its_place(store, matrix, pre
     assert said[1].startswith("phoenix-s1 was failed; kept as runs/")
     assert jobs[0] == ("phoenix-s0", True)
     assert not any(resumes for _, resumes in jobs[1:])
+
+
+def test_a_finished_run_of_a_smaller_budget_is_gone_on_with(store, matrix, pretended, monkeypatch):
+    """Of several the longest one, and none that differs in anything else, has no checkpoint, or is broken."""
+    shorter, other = store.runs("ci-v1-8k"), store.runs("ci-v1-8k-of-another-day")
+    changed = replace(CI.config, total_frames=8_000, discount=0.5)
+    write_run(shorter / "phoenix-s0", "phoenix", 0, score=5, frames=8_000, resumable_after=8_000)
+    write_run(shorter / "phoenix-s1", "phoenix", 1, score=5, frames=8_000)
+    write_run(shorter / "battle_zone-s0", "battle_zone", 0, score=5, config=changed, resumable_after=8_000)
+    (write_run(shorter / "battle_zone-s1", "battle_zone", 1, score=5, frames=8_000) / "run.json").write_text("{")
+    write_run(other / "phoenix-s0", "phoenix", 0, score=5, frames=8_000, status="interrupted", resumable_after=8_000)
+    before, resumed, plain = contents(shorter), [], Job.command
+
+    def command(job, device, threads):
+        if job.resumes:
+            resumed.append((job.name, RunRecord.read(job.folders[0])))
+            shutil.rmtree(job.folders[0])  # where the stand-in puts its own
+        return plain(job, device, threads)
+
+    monkeypatch.setattr(Job, "command", command)
+    said = []
+    assert run_matrix(matrix, store, "cpu", said.append)
+    assert said[0] == "phoenix-s0 takes over its finished run of 8k frames."
+    assert said[1] == "phoenix-s0 was interrupted; it goes on after 8,000 frames."
+    assert said[2] == "0 of 6 runs are finished; making 6, 2 at once."
+    [(name, record)] = resumed
+    assert (name, record.config, record.run["extended"]) == ("phoenix-s0", matrix.config, [8_000])
+    assert contents(shorter) == before
+
+
+def test_a_curve_of_evaluations_is_not_gone_on_with_from_a_run_that_has_none(store, matrix):
+    write_run(store.runs("ci-v1-8k") / "phoenix-s0", "phoenix", 0, score=5, frames=8_000, resumable_after=8_000)
+    [cell] = [cell for cell in matrix.cells(store) if cell.name == "phoenix-s0"]
+    assert shorter_run(matrix, cell, store, evaluate_iterations=False).config.total_frames == 8_000
+    assert shorter_run(matrix, cell, store, evaluate_iterations=True) is None
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_only_runs_that_were_stopped_at_one_step_go_on_together(store):
