@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from dqn_ref.replay import STACK
 from dqn_ref.seeds import Member
 
 PARALLEL_EPISODES = 8
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,25 @@ class _Play:
         self.stack = np.concatenate([self.stack[1:], frame[None]])
 
 
-def evaluate(
+def in_turn(evaluations: Sequence[Generator[None, None, Result]]) -> list[Result]:
+    """What ``evaluations`` find: while the emulators of one are at work, the networks of the others answer."""
+    found, going = dict[int, Result](), dict(enumerate(evaluations))
+    while going:
+        for number, each in tuple(going.items()):
+            try:
+                next(each)
+            except StopIteration as end:
+                found[number] = end.value
+                del going[number]
+    return [found[number] for number in range(len(evaluations))]
+
+
+def evaluate(values: Callable[[Tensor], Tensor], member: Member, **options: Any) -> list[EvaluationEpisode]:
+    """One evaluation alone; ``options`` are those of ``evaluation``."""
+    return in_turn([evaluation(values, member, **options)])[0]
+
+
+def evaluation(
     values: Callable[[Tensor], Tensor],
     member: Member,
     *,
@@ -92,8 +112,8 @@ def evaluate(
     fire_on_reset: bool = False,
     history_padding: str = "zeros",
     watch: Callable[[Observed], bool] | None = None,
-) -> list[EvaluationEpisode]:
-    """Play ``episodes`` full episodes, several at once.
+) -> Generator[None, None, list[EvaluationEpisode]]:
+    """Play ``episodes`` full episodes, several at once; yields whenever the emulators are at work.
 
     Episode k has emulator and exploration seeds of its own, and the first ``episodes`` episodes
     *started* count, so that short ones are not preferred. A life loss ends nothing.
@@ -123,6 +143,7 @@ def evaluate(
         q = values(torch.from_numpy(np.stack([play.stack for play in playing])).to(device))
         for play, greedy in zip(playing, q.argmax(dim=1).tolist(), strict=True):
             play.act(greedy, epsilon)
+        yield
         still_playing = []
         for row, play in enumerate(playing):
             state = play.stack

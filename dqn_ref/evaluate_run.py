@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,50 +12,79 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+import dqn_ref
 from dqn_ref import records
 from dqn_ref.build import game_options, networks_of
 from dqn_ref.config import MAX_OF_THE_EMULATOR, DQNConfig, UserError
 from dqn_ref.device import prepare_torch, select_device
-from dqn_ref.evaluate import evaluate, summary
+from dqn_ref.evaluate import PARALLEL_EPISODES, evaluation, in_turn, summary
 from dqn_ref.network import QNetwork
 from dqn_ref.protocols import NATURE
 from dqn_ref.run_writer import add_evaluation
 from dqn_ref.seeds import Member
 
+EMULATORS_PER_CORE = 4  # of the evaluations that a GPU's networks play at once: no core waits for a network
 
-def play_evaluation(
-    values: Callable[[torch.Tensor], torch.Tensor],
-    member: Member,
+
+@dataclass(frozen=True)
+class Trained:
+    """A network to be evaluated."""
+
+    values: Callable[[torch.Tensor], torch.Tensor]
+    member: Member
+    weights: str
+    training_frames: int
+
+
+def at_once(episodes: int, device: torch.device) -> int:
+    """Networks to evaluate at once. On a CPU one: there the networks, not the games, take the time."""
+    emulators = EMULATORS_PER_CORE * dqn_ref.CORES if device.type == "cuda" else 0
+    return max(1, emulators // min(episodes, PARALLEL_EPISODES))
+
+
+def play_evaluations(
+    networks: Sequence[Trained],
     config: DQNConfig,
     *,
-    weights: str,
     episodes: int,
     epsilon: float,
     max_frames: int,
-    training_frames: int,
     device: torch.device,
-) -> dict[str, Any]:
-    """Evaluate the network ``values`` in the games of ``config``; returns what is recorded of it."""
+) -> list[dict[str, Any]]:
+    """Evaluate ``networks`` side by side in the games of ``config``; returns what is recorded of each.
+
+    Its seconds are a share of the time of all, by agent steps.
+    """
     start = time.perf_counter()
-    results = evaluate(
-        values,
-        member,
-        episodes=episodes,
-        epsilon=epsilon,
-        max_frames=max_frames,
-        device=device,
-        history_padding=config.history_padding,
-        **game_options(config),
+    played = in_turn(
+        [
+            evaluation(
+                network.values,
+                network.member,
+                episodes=episodes,
+                epsilon=epsilon,
+                max_frames=max_frames,
+                device=device,
+                history_padding=config.history_padding,
+                **game_options(config),
+            )
+            for network in networks
+        ]
     )
-    return summary(
-        results,
-        weights=weights,
-        epsilon=epsilon,
-        max_frames=max_frames,
-        training_frames=training_frames,
-        frames_per_agent_step=config.frames_per_agent_step,
-        seconds=time.perf_counter() - start,
-    )
+    frames = [sum(episode.frames for episode in results) for results in played]
+    per_frame = (time.perf_counter() - start) / sum(frames)
+    return [
+        summary(
+            results,
+            weights=network.weights,
+            epsilon=epsilon,
+            max_frames=max_frames,
+            training_frames=network.training_frames,
+            frames_per_agent_step=config.frames_per_agent_step,
+            seconds=per_frame * own,
+        )
+        for network, results, own in zip(networks, played, frames, strict=True)
+    ]
 
 
 def evaluate_folder(
@@ -75,19 +105,16 @@ def evaluate_folder(
     device = select_device(device_name)
     prepare_torch(device)
     network, training_frames = load_network(folder / records.WEIGHTS[weights], device, record.config)
-    evaluation = play_evaluation(
-        inference(network),
-        record.member,
+    (found,) = play_evaluations(
+        [Trained(inference(network), record.member, weights, training_frames or record.frames_done)],
         record.config,
-        weights=weights,
         episodes=episodes,
         epsilon=epsilon,
         max_frames=max_frames,
-        training_frames=training_frames or record.frames_done,
         device=device,
     )
-    add_evaluation(folder, evaluation)
-    return evaluation
+    add_evaluation(folder, found)
+    return found
 
 
 def check_evaluation(episodes: int, epsilon: float, max_frames: int, least_frames: int = 1) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from dqn_ref.atari import check_game, rom_md5
 from dqn_ref.claim import claimed
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.device import check_memory, prepare_torch, select_device
-from dqn_ref.evaluate_run import inference, load_network, play_evaluation
+from dqn_ref.evaluate_run import Trained, at_once, inference, load_network, play_evaluations
 from dqn_ref.group import Group, Progress, Report, Run
 from dqn_ref.launch import settled
 from dqn_ref.lint import warning_lines, warnings_of
@@ -113,10 +113,10 @@ def train_and_evaluate(
         for group in groups:
             group.record()  # a second step: what is begun gets closed
         _train_measured(config, groups, checkpoint_seconds, report)
-        for group in groups:
-            for recorder in group.recorders:
-                _evaluate_last_and_best(recorder, config, device)
-                recorder.close("finished")  # one by one: what is done is kept
+        for few in _at_once([recorder for group in groups for recorder in group.recorders], config, device):
+            _evaluate_last_and_best(few, config, device)
+            for recorder in few:
+                recorder.close("finished")  # what is done is kept
     except KeyboardInterrupt:
         _close_all(groups, "interrupted", None)
         raise
@@ -158,44 +158,64 @@ def _train_measured(config: DQNConfig, groups: Sequence[Group], checkpoint_secon
 def _evaluate_iteration(group: Group) -> float:
     """Evaluate the networks of those runs that want it after every iteration. Returns the seconds that it took."""
     start = time.perf_counter()
+    wanted = [
+        recorder
+        for run, recorder in zip(group.runs, group.recorders, strict=True)
+        if run.description.get("evaluates_iterations")
+    ]
     with settled(group.device):
-        for run, recorder in zip(group.runs, group.recorders, strict=True):
-            if run.description.get("evaluates_iterations"):
-                found = _evaluated(recorder, "iteration", recorder.frames_done, group.config, group.device)
-                add_evaluation(run.folder, found)
+        for few in _at_once(wanted, group.config, group.device):
+            _evaluate([(recorder, "iteration", recorder.frames_done) for recorder in few], group.config, group.device)
     return time.perf_counter() - start
 
 
-def _evaluated(
-    recorder: MemberRecorder, weights: str, training_frames: int, config: DQNConfig, device: torch.device
-) -> dict[str, Any]:
-    """The protocol's evaluation of the network that was saved as ``weights``."""
-    return play_evaluation(
-        inference(load_network(recorder.writer.folder / records.WEIGHTS[weights], device, config)[0]),
-        recorder.population.agents[recorder.number].member,
+def _at_once(
+    recorders: Sequence[MemberRecorder], config: DQNConfig, device: torch.device
+) -> Iterator[Sequence[MemberRecorder]]:
+    """``recorders`` in parts that are evaluated together."""
+    size = at_once(config.evaluation_episodes, device)
+    return (recorders[first : first + size] for first in range(0, len(recorders), size))
+
+
+def _evaluate(
+    asked: Sequence[tuple[MemberRecorder, str, int]], config: DQNConfig, device: torch.device
+) -> list[dict[str, Any]]:
+    """The protocol's evaluation, recorded, of networks: who saved each, as which weights, after how many frames."""
+    networks = [
+        Trained(
+            inference(load_network(recorder.writer.folder / records.WEIGHTS[weights], device, config)[0]),
+            recorder.population.agents[recorder.number].member,
+            weights,
+            training_frames,
+        )
+        for recorder, weights, training_frames in asked
+    ]
+    found = play_evaluations(
+        networks,
         config,
-        weights=weights,
         episodes=config.evaluation_episodes,
         epsilon=config.evaluation_epsilon,
         max_frames=config.evaluation_max_frames,
-        training_frames=training_frames,
         device=device,
     )
-
-
-def _evaluate_last_and_best(recorder: MemberRecorder, config: DQNConfig, device: torch.device) -> None:
-    """The protocol's evaluation of the final network, and of the best one where that is another."""
-    evaluations = dict[str, dict[str, Any]]()
-    if recorder.best_frames is None:  # no iteration has a full episode, so none is better than the last
-        recorder.save_weights("best")
-    best_frames = recorder.best_frames or recorder.frames_done
-    for weights, training_frames in (("last", recorder.frames_done), ("best", best_frames)):
-        if weights == "best" and best_frames == recorder.frames_done:
-            evaluations["best"] = {**evaluations["last"], "weights": "best"}  # the same network, the same games
-            continue
-        evaluations[weights] = _evaluated(recorder, weights, training_frames, config, device)
-    for evaluation in evaluations.values():
+    for (recorder, _, _), evaluation in zip(asked, found, strict=True):
         add_evaluation(recorder.writer.folder, evaluation)
+    return found
+
+
+def _evaluate_last_and_best(recorders: Sequence[MemberRecorder], config: DQNConfig, device: torch.device) -> None:
+    """The protocol's evaluation of the final networks, and of the best ones where those are others."""
+    last = _evaluate([(recorder, "last", recorder.frames_done) for recorder in recorders], config, device)
+    others = list[tuple[MemberRecorder, str, int]]()
+    for recorder, evaluation in zip(recorders, last, strict=True):
+        if recorder.best_frames is None:  # no iteration has a full episode, so none is better than the last
+            recorder.save_weights("best")
+        if recorder.best_frames in (None, recorder.frames_done):  # the same network, the same games
+            add_evaluation(recorder.writer.folder, {**evaluation, "weights": "best"})
+        else:
+            others.append((recorder, "best", recorder.best_frames))
+    if others:
+        _evaluate(others, config, device)
 
 
 def _progress(frames: int, config: DQNConfig, speed: float, recorders: Sequence[MemberRecorder]) -> Progress:

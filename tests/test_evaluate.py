@@ -5,7 +5,7 @@ from scipy.stats import chisquare
 from single_game import SingleGame
 
 from dqn_ref import evaluate as module
-from dqn_ref.evaluate import EvaluationEpisode, evaluate, summary
+from dqn_ref.evaluate import EvaluationEpisode, evaluate, evaluation, in_turn, summary
 from dqn_ref.seeds import Member
 
 CPU = torch.device("cpu")
@@ -79,6 +79,29 @@ def test_results_do_not_depend_on_how_many_play_at_once(monkeypatch):
         monkeypatch.setattr(module, "PARALLEL_EPISODES", at_once)
         results.append(play(epsilon=1.0, episodes=5))
     assert results[0] == results[1]
+
+
+def test_evaluations_in_turn_find_what_each_finds_alone():
+    """Three of different lengths, on two games; each ends when it ends."""
+    asked = [(MEMBER, 5), (Member("pong", 0), 1), (Member("breakout", 4), 2)]
+    options = {"epsilon": 0.3, "max_frames": 400, "device": CPU, "max_noops": 0}
+    together = in_turn([evaluation(by_brightness(4), member, episodes=n, **options) for member, n in asked])
+    assert together == [play(member=member, episodes=n, **options) for member, n in asked]
+    assert [len(found) for found in together] == [5, 1, 2]
+
+
+def test_while_the_emulators_of_one_are_at_work_the_other_networks_answer():
+    tape = []
+
+    def one(name, steps):
+        for _ in range(steps):
+            tape.append(f"{name} acts")
+            yield
+            tape.append(f"{name} hears")
+        return name
+
+    assert in_turn([one("a", 2), one("b", 1)]) == ["a", "b"]
+    assert tape == ["a acts", "b acts", "a hears", "a acts", "b hears", "a hears"]
 
 
 @pytest.mark.fidelity(28)

@@ -15,6 +15,7 @@ import torch
 from conftest import make_tiny_config
 from safetensors.torch import load_file
 
+import dqn_ref
 from dqn_ref import evaluate_run, group
 from dqn_ref import run as module
 from dqn_ref.atari import AtariStreams, Step
@@ -328,19 +329,46 @@ def test_there_are_no_more_halves_than_members(tmp_path):
 
 
 def test_a_member_that_is_evaluated_is_kept_when_the_next_one_fails(tmp_path, monkeypatch):
-    evaluate, calls = evaluate_run.evaluate, []
+    evaluation, calls = evaluate_run.evaluation, []
 
     def second_fails(values, member, **options):
         calls.append(member)
         if member == PONG:
             raise RuntimeError("no evaluation today")
-        return evaluate(values, member, **options)
+        return evaluation(values, member, **options)
 
-    monkeypatch.setattr(evaluate_run, "evaluate", second_fails)
+    monkeypatch.setattr(evaluate_run, "evaluation", second_fails)
     folders = [tmp_path / "first", tmp_path / "second"]
     with pytest.raises(RuntimeError):
         run_population([BREAKOUT, PONG], folders, CI, tiny(total_frames=480), device_name="cpu")
     assert [RunRecord.read(folder).status for folder in folders] == ["finished", "failed"]
+
+
+def test_networks_that_are_evaluated_together_score_what_they_score_alone(tmp_path, monkeypatch):
+    """As on a GPU, here three and two: after an iteration, at the end, and the best where it is another."""
+    members = [Member("breakout", 0), PONG, Member("qbert", 0)]
+    found = []
+    for size in (1, 3, 2):
+        monkeypatch.setattr("dqn_ref.run.at_once", lambda episodes, device, size=size: size)
+        folders = [tmp_path / str(size) / member.name for member in members]
+        run_population(members, folders, CI, tiny(), device_name="cpu", evaluate_iterations=True)
+        found.append([results(folder) for folder in folders])
+    assert found[0] == found[1] == found[2]
+    evaluations = [RunRecord.read(folder).evaluations for folder in folders]
+    assert [[each["weights"] for each in some] for some in evaluations] == [["iteration", "last", "best"]] * 3
+    assert all(each["seconds"] > 0 for some in evaluations for each in some)
+    best_is_last = [best["training_frames"] == last["training_frames"] for _, last, best in evaluations]
+    assert set(best_is_last) == {True, False}  # so that both ways were gone
+
+
+def test_a_gpu_evaluates_as_many_networks_at_once_as_keep_its_cores_busy(monkeypatch):
+    """Four emulators a core, eight episodes a network; of fewer episodes more networks."""
+    monkeypatch.setattr(dqn_ref, "CORES", 16)
+    cuda, cpu = torch.device("cuda"), torch.device("cpu")
+    assert [evaluate_run.at_once(episodes, cuda) for episodes in (30, 8, 4, 1)] == [8, 8, 16, 64]
+    assert evaluate_run.at_once(30, cpu) == 1
+    monkeypatch.setattr(dqn_ref, "CORES", 1)
+    assert evaluate_run.at_once(30, cuda) == 1
 
 
 def test_the_number_of_emulator_threads_changes_nothing(tmp_path, monkeypatch):
@@ -383,7 +411,7 @@ def test_a_run_that_fails_is_recorded_as_failed_with_its_traceback(tmp_path, mon
     def broken(*args, **kwargs):
         raise RuntimeError("no evaluation today")
 
-    monkeypatch.setattr(evaluate_run, "evaluate", broken)
+    monkeypatch.setattr(evaluate_run, "evaluation", broken)
     with pytest.raises(RuntimeError, match="today"):
         run(tmp_path / "run", tiny(total_frames=480))
     record = RunRecord.read(tmp_path / "run")
