@@ -344,7 +344,7 @@ def test_docs_doctor_md_says_in_words_what_its_table_shows_to_be_missed():
         rows[name][2].startswith("nothing") and "(" in rows[name][2]
         for name in ("flat-mlp", "half-width", "single-frame")
     )
-    assert "on Ms. Pac-Man at 100k frames it did in none of three" in said
+    assert "and on Ms. Pac-Man at 100k frames in none of three" in said
     assert right["no-reward-clip"] == [0, 3]
     assert "In a share of healthy runs a symptom is named, but no fault" in said
     healthy = re.search(r"a fault named in (\d+) of \d+ .+?, only a symptom named in (\d+) of (\d+) ", part)
