@@ -64,7 +64,7 @@ class Status(Common):
 
 @dataclass(frozen=True)
 class Scores(Common):
-    """Print the score of every game, and over the suite IQM, median and mean with 95 % intervals."""
+    """Print the score of every game, and over the suite IQM, median, mean and optimality gap with 95 % intervals."""
 
     weights: Literal["last", "best"] = "last"
     """Scores of the final networks, or of the best ones (the paper's way). The two are never mixed."""

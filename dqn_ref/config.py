@@ -45,7 +45,7 @@ def parse_frames(text: str) -> int:
 def format_frames(frames: int) -> str:
     """Shortest exact form, e.g. ``10M``, ``24k``, ``1234``."""
     for unit, size in (("M", 1_000_000), ("k", 1_000)):
-        if frames % size == 0:
+        if frames and frames % size == 0:
             return f"{frames // size}{unit}"
     return str(frames)
 

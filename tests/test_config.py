@@ -93,7 +93,8 @@ def test_a_bad_number_of_frames_is_a_users_mistake_that_quotes_it(text):
 
 
 @pytest.mark.parametrize(
-    ("frames", "text"), [(10_000_000, "10M"), (24_000, "24k"), (1_234, "1234"), (1_500_000, "1500k"), (1, "1")]
+    ("frames", "text"),
+    [(10_000_000, "10M"), (24_000, "24k"), (1_234, "1234"), (1_500_000, "1500k"), (1, "1"), (0, "0")],
 )
 def test_frames_are_shown_short(frames, text):
     assert format_frames(frames) == text

@@ -46,7 +46,7 @@ BENCHES = {
     ),
     "training": Bench("frames", "train() after its warm-up, epsilon 0.1", "members", suite=True),
     "evaluation": Bench("agent steps", "eight episodes at once, emulators' start included"),
-    "statistics": Bench("resamples", "IQM, median and mean of 5 seeds x 10 games with intervals", needs="rliable"),
+    "statistics": Bench("resamples", "all aggregates of 5 seeds x 10 games with intervals", needs="rliable"),
 }
 
 

@@ -91,28 +91,23 @@ def program_of(names: Collection[str]) -> Names | None:
     return best if best.fits(names) else None
 
 
-# Arguments of CleanRL's command line that are settings of ours. Its Atari wrappers clip rewards to their sign.
+# Arguments of CleanRL's command line that are settings of ours which a rule uses.
 CLEANRL_FACTS = {
     "gamma": "discount",
-    "learning_rate": "learning_rate",
     "buffer_size": "replay_capacity",
     "learning_starts": "replay_start_agent_steps",
-    "batch_size": "batch_size",
     "target_network_frequency": "target_period_agent_steps",
     "train_frequency": "update_period_agent_steps",
-    "start_e": "epsilon_start",
-    "end_e": "epsilon_end",
 }
 
 # ---------------------------------------------------------------------- a mapping file
 
 KEYS = ("program", "step", "frames_per_step", "game", "metrics", "settings")
-# Settings that a rule may use; what none uses is not asked for.
+# Settings that a rule uses.
 SETTINGS = (
-    "discount", "reward_clip", "error_clip", "learning_rate", "replay_capacity", "replay_start_agent_steps",
-    "batch_size", "target_period_agent_steps", "target_period_updates", "update_period_agent_steps", "epsilon_start",
-    "epsilon_end", "epsilon_span_agent_steps", "total_frames", "frames_per_agent_step", "life_loss_terminal",
-    "heldout_states",
+    "discount", "reward_clip", "replay_capacity", "replay_start_agent_steps", "target_period_agent_steps",
+    "target_period_updates", "update_period_agent_steps", "epsilon_span_agent_steps", "total_frames",
+    "frames_per_agent_step",
 )  # fmt: skip
 
 
