@@ -35,6 +35,7 @@ class Job:
     overrides: Mapping[str, Any] = field(default_factory=dict, kw_only=True)  # hyperparameters that leave the protocol
     evaluate_iterations: bool = field(default=False, kw_only=True)
     resumes: bool = field(default=False, kw_only=True)  # the runs were stopped, at one step, and have checkpoints
+    extends: tuple[Path, ...] = field(default=(), kw_only=True)  # finished runs of one smaller budget, in order
     variant: str = field(default="", kw_only=True)  # of the failures suite, for whoever reads what is made
 
     @property
@@ -58,12 +59,15 @@ class Job:
         """What a person would type for this run."""
         if self.resumes:  # on the device and with the threads that it had
             return [sys.executable, "-m", "dqn_ref", "resume", *map(str, self.folders)]
+        budget = ["--frames", str(self.frames)]
+        out = ["--out", str(self.group if len(self.folders) > 1 else self.folders[0])]
+        if self.extends:  # as resumes
+            return [sys.executable, "-m", "dqn_ref", "extend", *map(str, self.extends), *budget, *out]
         return [
             sys.executable, "-m", "dqn_ref", "train", "--protocol", self.protocol.name,
-            "--game", *self.games, "--seed", *map(str, self.seeds), "--frames", str(self.frames),
+            "--game", *self.games, "--seed", *map(str, self.seeds), *budget,
             "--device", device, "--threads", str(threads), *option_words(self.overrides),
-            *(["--evaluate-iterations"] if self.evaluate_iterations else []),
-            "--out", str(self.group if len(self.folders) > 1 else self.folders[0]),
+            *(["--evaluate-iterations"] if self.evaluate_iterations else []), *out,
         ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from benchmarks.protocols import SuiteProtocol, suite_protocol
 from benchmarks.scores import run_score
 from benchmarks.store import Cell, Store
 from benchmarks.suites import suite_games
-from dqn_ref.config import DQNConfig, UserError, format_frames
-from dqn_ref.extend import extend, longer, obstacle
+from dqn_ref.config import DQNConfig, UserError
+from dqn_ref.extend import longer, obstacle
 from dqn_ref.protocols import Protocol
+from dqn_ref.provenance import changes, provenance
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
 
@@ -107,47 +109,72 @@ def run_matrix(
     from its checkpoint; if it has none, it is kept aside and started afresh.
     """
     with store.exclusive(store.runs(matrix.group)):
-        _extend_shorter(matrix, store, evaluate_iterations, say)
         cells = matrix.cells(store)
         missing = clear_missing(cells, store, say)
         if not missing:
             say(f"Nothing is missing: all {len(cells)} runs of {matrix.group} are finished.")
             return True
         at_once, threads = machine_share(matrix, device)
+        begun = _begun(matrix, missing, store, device, evaluate_iterations, say)
         say(f"{len(cells) - len(missing)} of {len(cells)} runs are finished; making {len(missing)}, {at_once} at once.")
-        jobs = [
-            Job(
-                games,
-                seeds,
-                matrix.frames,
-                matrix.protocol,
-                store.runs(matrix.group),
-                evaluate_iterations=evaluate_iterations,
-                resumes=after is not None,
-            )
-            for after, stopped in by_checkpoint(missing)
-            for games, seeds in populations([cell.member for cell in stopped], at_once if device == "cuda" else 1)
+        size, processes = (at_once, 1) if device == "cuda" else (1, at_once)
+        job = partial(
+            Job,
+            frames=matrix.frames,
+            protocol=matrix.protocol,
+            group=store.runs(matrix.group),
+            evaluate_iterations=evaluate_iterations,
+        )
+        extending = [
+            job(games, seeds, extends=tuple(begun[Member(game, seed)].folder for seed in seeds for game in games))
+            for budget in sorted({record.config.total_frames for record in begun.values()}, reverse=True)
+            for games, seeds in populations([m for m, r in begun.items() if r.config.total_frames == budget], size)
         ]
-        make(jobs, 1 if device == "cuda" else at_once, threads, device, say)
+        others = [
+            job(games, seeds, resumes=after is not None)
+            for after, stopped in by_checkpoint([cell for cell in missing if cell.member not in begun])
+            for games, seeds in populations([cell.member for cell in stopped], size)
+        ]
+        make([*extending, *others], processes, threads, device, say)
+        left = [cell.member for cell in matrix.cells(store) if cell.status == "missing" and cell.member in begun]
+        if left:  # they could not go on, and gave their places back
+            say(f"{', '.join(member.name for member in left)}: made from the start instead.")
+            make([job(games, seeds) for games, seeds in populations(left, size)], processes, threads, device, say)
         return all(cell.status == "finished" for cell in matrix.cells(store))
 
 
-def shorter_run(matrix: Matrix, cell: Cell, store: Store, evaluate_iterations: bool) -> RunRecord | None:
-    """A run of a smaller budget from which the missing one of ``cell`` can go on."""
-    if cell.status != "missing":
+def shorter_run(matrix: Matrix, cell: Cell, store: Store, device: str, evaluate_iterations: bool) -> RunRecord | None:
+    """A finished run of a smaller budget, the longest, from which the missing one of ``cell`` can go on."""
+    if cell.status in ("finished", "running") or cell.resumable_after:
         return None
     for record in store.shorter(cell, matrix.protocol.label()):
-        alike = record.run.get("evaluates_iterations", False) == evaluate_iterations
+        alike = (
+            record.run.get("evaluates_iterations", False) == evaluate_iterations
+            and record.provenances[-1].get("torch", {}).get("device") == device
+        )
         if alike and not obstacle(record, matrix.frames) and longer(record.config, matrix.frames) == matrix.config:
             return record
     return None
 
 
-def _extend_shorter(matrix: Matrix, store: Store, evaluate_iterations: bool, say: Callable[[str], None]) -> None:
-    for cell in matrix.cells(store):
-        if record := shorter_run(matrix, cell, store, evaluate_iterations):
-            extend([record.folder], matrix.frames, [cell.folder])
-            say(f"{cell.name} takes over its finished run of {format_frames(record.config.total_frames)} frames.")
+def _begun(
+    matrix: Matrix,
+    missing: Sequence[Cell],
+    store: Store,
+    device: str,
+    evaluate_iterations: bool,
+    say: Callable[[str], None],
+) -> dict[Member, RunRecord]:
+    """From which shorter run each of ``missing`` goes on, if there is one."""
+    found, today = dict[Member, RunRecord](), provenance("", {})
+    for cell in missing:
+        if record := shorter_run(matrix, cell, store, device, evaluate_iterations):
+            found[cell.member] = record
+            before = record.provenances[-1]
+            changed = changes(before, {**today, "torch": before["torch"]})
+            than = f", with another {', '.join(changed)} than it had; to start afresh move that away" if changed else ""
+            say(f"{cell.name} goes on from its finished run {record.folder.relative_to(store.root)}{than}.")
+    return found
 
 
 def clear_missing(cells: Sequence[Cell], store: Store, say: Callable[[str], None]) -> list[Cell]:

@@ -43,7 +43,8 @@ def plan(arguments: WithDevice) -> int:
         f"{costs.learning_step * 1e3:.1f} ms of learning, {costs.evaluation_step * 1e3:.1f} ms of evaluation, "
         f"with {costs.at_once} runs side by side."
     )
-    if begun := sum(shorter_run(asked, cell, store, arguments.evaluate_iterations) is not None for cell in cells):
+    device, evaluate_iterations = device_here(arguments.device), arguments.evaluate_iterations
+    if begun := sum(bool(shorter_run(asked, cell, store, device, evaluate_iterations)) for cell in cells):
         say(f"Of the missing, {count(begun, 'run')} of a smaller budget will be gone on with, and cost less than that.")
     return 0
 

@@ -224,9 +224,10 @@ def extend_command(arguments: Extend) -> None:
     extend(arguments.run_dir, arguments.frames, folders)
     try:
         _go_on(folders, arguments)
-    except UserError:
+    except UserError as error:
         withdraw(folders)  # so that the mended command finds the place free
-        raise
+        again = ", ".join(map(str, arguments.run_dir))
+        raise UserError(f"{again} cannot go on, and what was begun is removed again: {error}") from None
 
 
 def _go_on(folders: Sequence[Path], arguments: Resume | Extend) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dqn_ref import records
+from dqn_ref.claim import claimed
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.lint import warnings_of
 from dqn_ref.records import RunRecord
-from dqn_ref.run_writer import check_new_folder
+from dqn_ref.run_writer import check_new_folder, make_folder
 
 COPIED = ("episodes.csv", "progress.csv", records.ACTIONS, records.CHECKPOINT, *dict.fromkeys(records.WEIGHTS.values()))
 
@@ -23,29 +25,40 @@ def extend(folders: Sequence[Path], total_frames: int, out: Sequence[Path]) -> N
     ``resume_population`` then goes on with them. What is in ``folders`` stays as it is.
 
     Raises:
-        UserError: a run cannot go on to so many frames, or a folder is taken. Nothing was written then.
+        UserError: a run cannot go on to so many frames, or a folder is taken. Nothing is left in ``out`` then.
     """
-    if len({folder.absolute() for folder in out}) < len(folders):
+    if len({folder.resolve() for folder in out}) < len(folders):
         raise UserError(f"Each longer run needs a folder of its own, got {', '.join(map(str, out))}.")
     finished = [RunRecord.read(folder) for folder in folders]
     for record, folder in zip(finished, out, strict=True):
         if why := obstacle(record, total_frames):
             raise UserError(f"{record.folder} cannot go on to {total_frames:,} frames: {why}")
         check_new_folder(folder)
+        if inside := [str(shorter) for shorter in folders if shorter.resolve() in folder.resolve().parents]:
+            raise UserError(f"{folder} lies within {inside[0]}, which stays as it is. Choose another --out.")
         if record.config != finished[0].config:
             raise UserError(
                 f"Runs go on side by side if they have one configuration: {record.folder} has another than "
                 f"{folders[0]}. Name it in a command of its own."
             )
-    for record, folder in zip(finished, out, strict=True):
-        _copy(record, longer(record.config, total_frames), folder)
+    made = list[Path]()
+    try:
+        for record, folder in zip(finished, out, strict=True):
+            _copy(record, longer(record.config, total_frames), folder)
+            made.append(folder)
+    except BaseException:  # Ctrl-C too
+        withdraw(made)
+        raise
 
 
 def withdraw(folders: Sequence[Path]) -> None:
-    """Remove those of the longer runs in ``folders`` that have not gone on."""
+    """Remove those of the longer runs in ``folders`` that have not gone on, and that nobody else is at work on."""
     for folder in folders:
-        if RunRecord.read(folder).status == "interrupted":
-            shutil.rmtree(folder)
+        with suppress(UserError), claimed([folder]):
+            run = RunRecord.read(folder).run
+            gone_on = any(each["frames"] == run["extended"][-1] for each in run.get("resumed", []))
+            if run["status"] == "interrupted" and not gone_on:
+                _remove(folder)
 
 
 def obstacle(record: RunRecord, total_frames: int) -> str | None:
@@ -60,12 +73,17 @@ def obstacle(record: RunRecord, total_frames: int) -> str | None:
             f"it ended within an iteration of {config.iteration_frames:,} frames or a row of progress of "
             f"{config.progress_frames:,}, and a longer run does not stop there. Run it again with more --frames."
         )
-    if record.resumable_after != config.total_frames:
+    if not (record.folder / records.CHECKPOINT).exists():
         return (
             f"it keeps no checkpoint of its end ({records.CHECKPOINT}, {records.ACTIONS}); a run of less than five "
             "minutes writes none. Run it again with more --frames."
         )
     try:
+        if record.resumable_after != config.total_frames:
+            from dqn_ref.checkpoint import Checkpoint  # which imports PyTorch
+
+            Checkpoint.load(record.folder)  # says what is wrong
+            return f"its checkpoint is not of its end, {config.total_frames:,} frames. Run it again with more --frames."
         longer(config, total_frames)
     except UserError as error:
         return str(error)
@@ -78,28 +96,34 @@ def longer(config: DQNConfig, total_frames: int) -> DQNConfig:
 
 
 def _copy(record: RunRecord, config: DQNConfig, out: Path) -> None:
-    """All that a run of ``config`` would have written by now; the whole of it or nothing is in ``out`` at any time."""
-    half = out.with_name(f".{out.name}.tmp")
-    shutil.rmtree(half, ignore_errors=True)  # of an attempt that was broken off
-    try:
-        half.mkdir(parents=True)
-        for name in COPIED:
-            shutil.copyfile(record.folder / name, half / name)
-        if (record.folder / "tensorboard").is_dir():
-            shutil.copytree(record.folder / "tensorboard", half / "tensorboard")
-        if evaluations := _of_iterations(record):
-            records.write_json(half / "evaluation.json", {"schema": records.SCHEMA, "evaluations": evaluations})
-        changed = {
-            "config": {**record.run["config"], "total_frames": config.total_frames},
-            "lint": [finding.rule for finding in warnings_of(config)],
-            "status": "interrupted",
-            "extended": [*record.run.get("extended", []), record.frames_done],
-        }
-        records.write_json(half / "run.json", {**record.run, **changed})
-        half.rename(out)
-    except (OSError, shutil.Error) as error:
-        shutil.rmtree(half, ignore_errors=True)
-        raise UserError(f"{record.folder} cannot be copied to {out}: {error}.") from None
+    """All that a run of ``config`` would have written by now; run.json comes last, and nothing stays without it."""
+    make_folder(out)
+    with claimed([out]):
+        check_new_folder(out)  # once more: nobody else can begin now
+        try:
+            for name in COPIED:
+                shutil.copyfile(record.folder / name, out / name)
+            if (record.folder / "tensorboard").is_dir():
+                shutil.copytree(record.folder / "tensorboard", out / "tensorboard")
+            if evaluations := _of_iterations(record):
+                records.write_json(out / "evaluation.json", {"schema": records.SCHEMA, "evaluations": evaluations})
+            changed = {
+                "config": {**record.run["config"], "total_frames": config.total_frames},
+                "lint": [finding.rule for finding in warnings_of(config)],
+                "status": "interrupted",
+                "extended": [*record.run.get("extended", []), record.frames_done],
+            }
+            records.write_json(out / "run.json", {**record.run, **changed})
+        except (OSError, shutil.Error) as error:
+            _remove(out)
+            raise UserError(f"{record.folder} cannot be copied to {out}: {error}.") from None
+        except BaseException:
+            _remove(out)
+            raise
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder.resolve() if folder.is_symlink() else folder, ignore_errors=True)
 
 
 def _of_iterations(record: RunRecord) -> list[Mapping[str, Any]]:

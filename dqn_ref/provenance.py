@@ -35,6 +35,17 @@ def provenance(rom_md5: str, torch_state: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What a run's last bits may depend on, and is not known to be ``now`` as it was ``before``; of two provenances."""
+    known = before.get("source") == now["source"] and now["source"]["dirty"] is False
+    versions = [name for name, version in now["versions"].items() if version != before.get("versions", {}).get(name)]
+    kept = {"machine": ("cpu", "vector"), "torch": ("device", "gpu", "driver", "threads")}
+    others = [
+        name for part, names in kept.items() for name in names if before.get(part, {}).get(name) != now[part].get(name)
+    ]
+    return [*([] if known else ["source"]), *versions, *others]
+
+
 def source_revision() -> dict[str, Any]:
     """Commit of the source and whether files that can change a score differ from it."""
     commit = _git("rev-parse", "HEAD")

@@ -13,7 +13,7 @@ from dqn_ref.checkpoint import Checkpoint
 from dqn_ref.claim import claimed
 from dqn_ref.config import UserError
 from dqn_ref.group import Report, Run
-from dqn_ref.provenance import provenance
+from dqn_ref.provenance import changes, provenance
 from dqn_ref.run import CHECKPOINT_SECONDS, prepared, train_and_evaluate
 
 
@@ -71,7 +71,7 @@ def resume_population(
         frames, runs = saved[0].agent_step * config.frames_per_agent_step, list[Run]()
         for record, each, former in zip(stopped, saved, before, strict=True):
             today = provenance(rom_md5(record.member.game), torch_state)
-            if changed := _changed(former, today):
+            if changed := changes(former, today):
                 say(
                     f"warning: {record.folder} goes on with another {', '.join(changed)} than before: it may end "
                     "otherwise than if it had not been stopped."
@@ -101,14 +101,3 @@ def _resumed(record: records.RunRecord, frames: int, today: Mapping[str, Any]) -
         "before": {name: record.run[name] for name in ("status", "frames_done", "error", "ended")},
     }
     return {**record.run, "frames_done": frames, "resumed": [*record.run.get("resumed", []), resumption]}
-
-
-def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What a run's last bits may depend on, and is not known to be as ``before``."""
-    known = before["source"] == now["source"] and now["source"]["dirty"] is False
-    versions = [name for name, version in now["versions"].items() if version != before["versions"].get(name)]
-    machine = [name for name in ("cpu", "vector") if before["machine"].get(name) != now["machine"][name]]
-    torch_state = [
-        name for name in ("device", "gpu", "driver", "threads") if before["torch"].get(name) != now["torch"][name]
-    ]
-    return [*([] if known else ["source"]), *versions, *machine, *torch_state]

@@ -202,9 +202,13 @@ def test_an_interrupted_measurement_leaves_no_process_behind(tmp_path, monkeypat
     )
     program.chmod(0o755)
     monkeypatch.setattr(jobs, "sys", SimpleNamespace(executable=str(program), platform=sys.platform))
+    waits = []  # of the engine, which then knows both
+    monkeypatch.setattr(
+        jobs, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda s: waits.append(s) or time.sleep(s))
+    )
 
     def interrupt():
-        while len(list(started.iterdir())) < 2:
+        while not waits or len(list(started.iterdir())) < 2:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 

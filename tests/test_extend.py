@@ -2,17 +2,22 @@
 
 import json
 import shutil
+import time
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from fake_runs import write_run
+from fake_runs import edit_json, write_run
 from test_resume import BREAKOUT, PONG, broken_off_after, contents, outcome, tiny
 
 from dqn_ref import records
 from dqn_ref.__main__ import main
+from dqn_ref.claim import claimed
 from dqn_ref.config import UserError
-from dqn_ref.extend import extend, obstacle
+from dqn_ref.extend import extend, obstacle, withdraw
 from dqn_ref.protocols import CI
+from dqn_ref.recorder import MemberRecorder
 from dqn_ref.records import RunRecord
 from dqn_ref.resume import resume_population
 from dqn_ref.run import run_population
@@ -97,6 +102,23 @@ def test_only_the_checkpoint_of_the_end_is_kept_and_only_by_a_run_that_took_its_
     assert not KEPT & {path.name for path in (tmp_path / "old").iterdir()}
 
 
+def test_the_end_is_saved_if_the_whole_run_took_its_time_however_new_the_last_checkpoint_is(tmp_path, monkeypatch):
+    """On a clock that goes on by a second with each look at it: when the run ends, the newest is five seconds old."""
+    clock = iter(range(10**6))
+    monkeypatch.setattr("dqn_ref.run.time", SimpleNamespace(perf_counter=lambda: float(next(clock)), time=time.time))
+    saved, plain = [], MemberRecorder.save_checkpoint
+
+    def save(self, tick, *rest):
+        saved.append(tick.agent_step)
+        return plain(self, tick, *rest)
+
+    monkeypatch.setattr(MemberRecorder, "save_checkpoint", save)
+    config = tiny(total_frames=TWO)
+    run_population([BREAKOUT], [tmp_path / "run"], CI, config, device_name="cpu", checkpoint_seconds=6.0)
+    assert saved == [120, 240]
+    assert {path.name for path in (tmp_path / "run").iterdir()} >= KEPT
+
+
 def test_the_events_go_along(tmp_path):
     short(tmp_path / "short")
     extend([tmp_path / "short"], THREE, [tmp_path / "long"])
@@ -125,8 +147,42 @@ def test_a_longer_run_that_cannot_begin_leaves_its_place_free(tmp_path, capfd):
     (tmp_path / "run" / "actions.bin").write_bytes(b"\x11" * 240)
     words = ["extend", str(tmp_path / "run"), "--frames", str(THREE), "--out", str(tmp_path / "long")]
     assert main(words) == 2
-    assert "actions that the game does not have" in capfd.readouterr().err
+    told = capfd.readouterr().err
+    assert f"{tmp_path / 'run'} cannot go on, and what was begun is removed again" in told
+    assert "actions that the game does not have" in told
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
+
+
+def test_a_longer_run_that_has_gone_on_or_is_being_written_is_not_withdrawn(tmp_path):
+    short(tmp_path / "run")
+    extend([tmp_path / "run"], THREE, [tmp_path / "long"])
+    with claimed([tmp_path / "long"]):
+        withdraw([tmp_path / "long"])
+    assert (tmp_path / "long" / "run.json").exists()
+    with broken_off_after(250):
+        resume_population([tmp_path / "long"], device_name="cpu")
+    for status in ("failed", "interrupted"):
+        edit_json(tmp_path / "long" / "run.json", status=status)
+        withdraw([tmp_path / "long"])
+        assert (tmp_path / "long" / "run.json").exists()
+    extend([tmp_path / "run"], THREE, [tmp_path / "other"])
+    withdraw([tmp_path / "other"])
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("out", [".", "link"])
+def test_the_longer_run_may_have_a_folder_that_is_there_if_it_is_empty(tmp_path, monkeypatch, out):
+    before = contents(short(tmp_path / "run"))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    monkeypatch.chdir(tmp_path / "empty" if out == "." else tmp_path)
+    (tmp_path / "run" / "actions.bin").rename(tmp_path / "kept")
+    with pytest.raises(UserError, match=r"actions\.bin has 0 bytes"):
+        extend([tmp_path / "run"], THREE, [Path(out)])
+    (tmp_path / "kept").rename(tmp_path / "run" / "actions.bin")
+    extend([tmp_path / "run"], THREE, [Path(out)])
+    assert RunRecord.read(tmp_path / "empty").config.total_frames == THREE
+    assert contents(tmp_path / "run") == before
 
 
 # ---------------------------------------------------------------------- what cannot go on
@@ -140,7 +196,15 @@ def test_what_cannot_go_on_is_told_why(tmp_path):
     for changes in ({"iteration_frames": 640}, {"progress_frames": 400}):
         assert "ended within an iteration" in obstacle(replace(record, config=tiny(**changes)), THREE)
     assert "Resume it first" in obstacle(replace(record, status="interrupted"), THREE)
-    (tmp_path / "run" / "actions.bin").unlink()
+    kept = (tmp_path / "run" / "checkpoint.safetensors").read_bytes()
+    for broken, words in (
+        (kept[:1000], "is broken"),
+        (b"", "is broken"),
+        (kept.replace(b'version\\": 2', b'version\\": 7'), "version 7"),
+    ):
+        (tmp_path / "run" / "checkpoint.safetensors").write_bytes(broken)
+        assert words in obstacle(record, THREE)
+    (tmp_path / "run" / "checkpoint.safetensors").unlink()
     assert "keeps no checkpoint of its end" in obstacle(record, THREE)
 
 
@@ -156,23 +220,53 @@ def test_nothing_is_written_if_one_of_several_cannot_go_on(tmp_path):
         extend([tmp_path / "a", tmp_path / "a"], THREE, [tmp_path / "c", tmp_path / "c"])
     with pytest.raises(UserError, match="already holds a run"):
         extend([tmp_path / "a"], THREE, [tmp_path / "b"])
+    with pytest.raises(UserError, match=r"lies within .*a, which stays as it is"):
+        extend([tmp_path / "a"], THREE, [tmp_path / "a" / "tensorboard" / "x"])
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "other"}
 
 
-def test_a_copy_that_fails_leaves_nothing(tmp_path, monkeypatch):
-    short(tmp_path / "run")
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(OSError(28, "No space left"), "No space left"), (KeyboardInterrupt(), None)],
+    ids=["full", "stopped"],
+)
+def test_a_copy_that_fails_leaves_nothing_of_any(tmp_path, monkeypatch, error, told):
+    for member in (BREAKOUT, PONG):
+        short(tmp_path / member.name, member)
+    shorter, out = [tmp_path / member.name for member in (BREAKOUT, PONG)], [tmp_path / "long", tmp_path / "other"]
+    before, plain, calls = list(map(contents, shorter)), shutil.copytree, []
 
-    def full(*arguments):
-        raise OSError(28, "No space left on device")
+    def second_fails(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise error
+        return plain(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "copytree", full)
-        with pytest.raises(UserError, match="No space left"):
-            extend([tmp_path / "run"], THREE, [tmp_path / "long"])
-    assert {path.name for path in tmp_path.iterdir()} == {"run"}
-    (tmp_path / ".long.tmp").mkdir()  # of one that was killed
+        patch.setattr(shutil, "copytree", second_fails)
+        with pytest.raises((UserError, KeyboardInterrupt), match=told):
+            extend(shorter, THREE, out)
+    assert len(calls) == 2
+    assert list(map(contents, shorter)) == before
+    assert {path.name for path in tmp_path.iterdir()} == {BREAKOUT.name, PONG.name}
+    extend(shorter, THREE, out)
+
+
+def test_of_two_that_begin_in_one_place_one_is_refused_and_the_other_whole(tmp_path, monkeypatch):
+    short(tmp_path / "run")
+    plain, refused = shutil.copyfile, []
+
+    def other_comes(source, target, **rest):
+        if not refused:
+            with pytest.raises(UserError, match="Another process writes") as error:
+                extend([tmp_path / "run"], THREE, [tmp_path / "long"])
+            refused.append(error)
+        return plain(source, target, **rest)
+
+    monkeypatch.setattr(shutil, "copyfile", other_comes)
     extend([tmp_path / "run"], THREE, [tmp_path / "long"])
-    assert {path.name for path in tmp_path.iterdir()} == {"run", "long"}
+    resume_population([tmp_path / "long"], device_name="cpu")
+    assert RunRecord.read(tmp_path / "long").status == "finished"
 
 
 def test_evaluations_of_other_settings_stay_with_the_shorter_run(tmp_path):
@@ -181,11 +275,14 @@ def test_evaluations_of_other_settings_stay_with_the_shorter_run(tmp_path):
     assert len(json.loads(path.read_text())["evaluations"]) == 2
     extend([tmp_path / "run"], THREE, [tmp_path / "long"])
     assert not (tmp_path / "long" / "evaluation.json").exists()
-    short(tmp_path / "curve", evaluate_iterations=True)
+    path = short(tmp_path / "curve", evaluate_iterations=True) / "evaluation.json"
+    content = json.loads(path.read_text())
+    others = {**content["evaluations"][-1], "weights": "last", "epsilon": 0.5, "mean_return": -1.0}
+    path.write_text(json.dumps({**content, "evaluations": [others, *content["evaluations"]]}))
     extend([tmp_path / "curve"], THREE, [tmp_path / "longer"])
     found = json.loads((tmp_path / "longer" / "evaluation.json").read_text())
     assert found["schema"] == records.SCHEMA
-    assert [(each["weights"], each["training_frames"]) for each in found["evaluations"]] == [
-        ("iteration", 480),
-        ("iteration", TWO),
+    assert [(each["weights"], each["training_frames"], each["epsilon"]) for each in found["evaluations"]] == [
+        ("iteration", 480, 0.05),
+        ("iteration", TWO, 0.05),
     ]

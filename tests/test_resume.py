@@ -75,7 +75,8 @@ def outcome(folder, without=frozenset()):
     rows = [{name: value for name, value in row.items() if name not in left_out} for row in record.progress()]
     evaluations = [{k: v for k, v in each.items() if k != "seconds"} for each in record.evaluations]
     weights = [(folder / name).read_bytes() for name in records.WEIGHTS.values()]
-    return record.status, (folder / "episodes.csv").read_bytes(), repr(rows), evaluations, weights
+    said = (record.status, record.run["lint"])
+    return said, (folder / "episodes.csv").read_bytes(), repr(rows), evaluations, weights
 
 
 def contents(folder):

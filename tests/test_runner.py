@@ -18,8 +18,10 @@ from benchmarks import jobs
 from benchmarks.jobs import Ended, Job, run_jobs
 from benchmarks.runner import Matrix, by_checkpoint, machine_share, populations, run_matrix, shorter_run
 from benchmarks.store import Store
+from dqn_ref.__main__ import parse
 from dqn_ref.config import UserError
 from dqn_ref.protocols import CI, NATURE
+from dqn_ref.provenance import source_revision
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
 
@@ -392,39 +394,119 @@ def test_what_has_a_checkpoint_goes_on_first_and_in_its_place(store, matrix, pre
     assert not any(resumes for _, resumes in jobs[1:])
 
 
-def test_a_finished_run_of_a_smaller_budget_is_gone_on_with(store, matrix, pretended, monkeypatch):
+@pytest.fixture
+def extended(monkeypatch, pretended):
+    """The jobs that go on from shorter runs, as they come; each is replaced by a stand-in, or ends with ``code``."""
+    found, plain = [], Job.command
+
+    def command(job, device, threads):
+        if not job.extends:
+            return plain(job, device, threads)
+        found.append((job.name, job.extends))
+        if code := found_codes.get(job.name):
+            return [sys.executable, "-S", "-c", f"print('error: no'); raise SystemExit({code})"]
+        return plain(job, device, threads)
+
+    found_codes = {}
+    monkeypatch.setattr(Job, "command", command)
+    monkeypatch.setattr("benchmarks.runner.changes", lambda before, now: [])
+    return found, found_codes
+
+
+def test_a_finished_run_of_a_smaller_budget_is_gone_on_with(store, extended):
     """Of several the longest one, and none that differs in anything else, has no checkpoint, or is broken."""
-    shorter, other = store.runs("ci-v1-8k"), store.runs("ci-v1-8k-of-another-day")
+    matrix = Matrix.of("atari3", "ci", frames=24_000, seeds=2)
+    shorter, longer, other = (store.runs(f"ci-v1-{name}") for name in ("8k", "16k", "8k-of-another-day"))
     changed = replace(CI.config, total_frames=8_000, discount=0.5)
     write_run(shorter / "phoenix-s0", "phoenix", 0, score=5, frames=8_000, resumable_after=8_000)
+    write_run(longer / "phoenix-s0", "phoenix", 0, score=5, frames=16_000, resumable_after=16_000)
     write_run(shorter / "phoenix-s1", "phoenix", 1, score=5, frames=8_000)
     write_run(shorter / "battle_zone-s0", "battle_zone", 0, score=5, config=changed, resumable_after=8_000)
     (write_run(shorter / "battle_zone-s1", "battle_zone", 1, score=5, frames=8_000) / "run.json").write_text("{")
     write_run(other / "phoenix-s0", "phoenix", 0, score=5, frames=8_000, status="interrupted", resumable_after=8_000)
-    before, resumed, plain = contents(shorter), [], Job.command
+    on_a_gpu = {"torch": {"device": "cuda", "threads": 1}}
+    write_run(
+        shorter / "name_this_game-s0", "name_this_game", 0, frames=8_000, resumable_after=8_000, provenance=on_a_gpu
+    )
+    write_run(store.runs(matrix.group) / "phoenix-s0", "phoenix", 0, frames=24_000, status="failed")
+    before, said = contents(store.runs("ci-v1-8k")) | contents(longer), []
+    assert run_matrix(matrix, store, "cpu", said.append)
+    assert said[0].startswith("phoenix-s0 was failed; kept as runs/")
+    assert said[1] == "phoenix-s0 goes on from its finished run runs/ci-v1-16k/phoenix-s0."
+    assert said[2] == "0 of 6 runs are finished; making 6, 2 at once."
+    assert extended[0] == [("phoenix-s0", (longer / "phoenix-s0",))]
+    assert contents(store.runs("ci-v1-8k")) | contents(longer) == before
+    assert sorted(made(store, matrix)) == sorted(member.name for member in matrix.members)
 
-    def command(job, device, threads):
-        if job.resumes:
-            resumed.append((job.name, RunRecord.read(job.folders[0])))
-            shutil.rmtree(job.folders[0])  # where the stand-in puts its own
-        return plain(job, device, threads)
 
-    monkeypatch.setattr(Job, "command", command)
+def test_a_run_that_cannot_go_on_is_made_from_the_start_at_once(store, matrix, extended):
+    for game, seed in (("phoenix", 0), ("phoenix", 1)):
+        folder = store.runs("ci-v1-8k") / f"{game}-s{seed}"
+        write_run(folder, game, seed, score=5, frames=8_000, resumable_after=8_000)
+    found, codes = extended
+    codes["phoenix-s1"] = 2
     said = []
     assert run_matrix(matrix, store, "cpu", said.append)
-    assert said[0] == "phoenix-s0 takes over its finished run of 8k frames."
-    assert said[1] == "phoenix-s0 was interrupted; it goes on after 8,000 frames."
-    assert said[2] == "0 of 6 runs are finished; making 6, 2 at once."
-    [(name, record)] = resumed
-    assert (name, record.config, record.run["extended"]) == ("phoenix-s0", matrix.config, [8_000])
-    assert contents(shorter) == before
+    assert [name for name, _ in found] == ["phoenix-s0", "phoenix-s1"]
+    assert any("phoenix-s1 FAILED (exit code 2): error: no" in line for line in said)
+    assert said[-2] == "phoenix-s1: made from the start instead."
+    assert said[-1].startswith("[1/1] phoenix-s1 finished")
+    assert made(store, matrix)[-1] == "phoenix-s1"
+
+
+def test_it_is_said_before_what_has_changed_since_the_shorter_run(store, matrix, extended, monkeypatch):
+    asked = []
+    monkeypatch.setattr("benchmarks.runner.changes", lambda *both: asked.append(both) or ["source", "torch"])
+    folder = write_run(
+        store.runs("ci-v1-8k") / "phoenix-s0", "phoenix", 0, score=5, frames=8_000, resumable_after=8_000
+    )
+    said = []
+    assert run_matrix(matrix, store, "cpu", said.append)
+    assert said[0] == (
+        "phoenix-s0 goes on from its finished run runs/ci-v1-8k/phoenix-s0, with another source, torch than it had; "
+        "to start afresh move that away."
+    )
+    [(before, now)] = asked
+    assert before == RunRecord.read(folder).run["provenance"]
+    assert now["torch"] == before["torch"]
+    assert now["source"] == source_revision()
+
+
+def test_populations_go_on_from_shorter_runs_of_one_budget_in_the_order_of_their_folders(store, extended, monkeypatch):
+    monkeypatch.setattr("benchmarks.runner.machine_share", lambda matrix, device: (8, 1))
+    matrix, on_a_gpu = Matrix.of("atari3", "ci", 24_000, 2), {"torch": {"device": "cuda", "threads": 1}}
+    for member in matrix.members:
+        frames = 16_000 if member.game == "phoenix" else 8_000
+        folder = store.runs(f"ci-v1-{frames // 1000}k") / member.name
+        write_run(folder, member.game, member.seed, frames=frames, score=1, resumable_after=frames, provenance=on_a_gpu)
+    jobs = []
+    monkeypatch.setattr("benchmarks.runner.run_jobs", lambda several, **rest: jobs.append((list(several), rest)))
+    run_matrix(matrix, store, "cuda", lambda line: None)
+    (first, rest), *_ = jobs
+    assert [[folder.name for folder in job.extends] for job in first] == [
+        ["phoenix-s0", "phoenix-s1"],
+        ["battle_zone-s0", "name_this_game-s0", "battle_zone-s1", "name_this_game-s1"],
+    ]
+    assert [job.folders for job in first] == [
+        [store.runs(matrix.group) / folder.name for folder in job.extends] for job in first
+    ]
+    assert rest["at_once"] == 1
+
+
+def test_the_command_of_a_job_that_goes_on_is_one_that_a_person_could_type(tmp_path):
+    job = Job(("qbert",), (3,), 24_000, CI, tmp_path, extends=(Path("a/qbert-s3"),))
+    words = parse(job.command("cpu", 2)[3:])
+    assert (words.run_dir, words.frames, words.out) == ((Path("a/qbert-s3"),), 24_000, tmp_path / "qbert-s3")
+    several = Job(("qbert", "pong"), (0,), 24_000, CI, tmp_path, extends=(Path("a/qbert-s0"), Path("a/pong-s0")))
+    words = parse(several.command("cuda", 2)[3:])
+    assert (words.run_dir, words.out) == (several.extends, tmp_path)
 
 
 def test_a_curve_of_evaluations_is_not_gone_on_with_from_a_run_that_has_none(store, matrix):
     write_run(store.runs("ci-v1-8k") / "phoenix-s0", "phoenix", 0, score=5, frames=8_000, resumable_after=8_000)
     [cell] = [cell for cell in matrix.cells(store) if cell.name == "phoenix-s0"]
-    assert shorter_run(matrix, cell, store, evaluate_iterations=False).config.total_frames == 8_000
-    assert shorter_run(matrix, cell, store, evaluate_iterations=True) is None
+    assert shorter_run(matrix, cell, store, "cpu", evaluate_iterations=False).config.total_frames == 8_000
+    assert shorter_run(matrix, cell, store, "cpu", evaluate_iterations=True) is None
 
 
 def contents(folder):

@@ -88,8 +88,12 @@ def roms(records: Sequence[RunRecord]) -> dict[str, list[str]]:
 
 
 def commands(records: Sequence[RunRecord]) -> list[tuple[str, str]]:
-    """Name of each run, and what was typed to make it."""
-    return [(r.folder.name, clean(_mapping(r.run.get("provenance")).get("command", NOT_RECORDED))) for r in records]
+    """Name of each run, and what was typed to make it; of one that went on, that too."""
+    return [
+        (record.folder.name, clean(_mapping(provenance).get("command", NOT_RECORDED)))
+        for record in records
+        for provenance in record.provenances
+    ]
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -84,7 +84,10 @@ def origins_of_numbers(content: Content) -> list[tuple[str, str]]:
             "seed has a point.",
         ),
         ("frames/s", "frames trained over the loop's wall_seconds in the last row of progress.csv."),
-        ("wall time of a run", "ended - started in run.json: start-up, training and evaluations."),
+        (
+            "wall time of a run",
+            "ended - started - idle_seconds in run.json: start-up, training and evaluations.",
+        ),
     ]
     if content.published_source:
         rows.append(
