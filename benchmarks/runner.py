@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -118,29 +118,46 @@ def run_matrix(
         begun = _begun(matrix, missing, store, device, evaluate_iterations, say)
         say(f"{len(cells) - len(missing)} of {len(cells)} runs are finished; making {len(missing)}, {at_once} at once.")
         size, processes = (at_once, 1) if device == "cuda" else (1, at_once)
-        job = partial(
-            Job,
-            frames=matrix.frames,
-            protocol=matrix.protocol,
-            group=store.runs(matrix.group),
-            evaluate_iterations=evaluate_iterations,
-        )
-        extending = [
-            job(games, seeds, extends=tuple(begun[Member(game, seed)].folder for seed in seeds for game in games))
-            for budget in sorted({record.config.total_frames for record in begun.values()}, reverse=True)
-            for games, seeds in populations([m for m, r in begun.items() if r.config.total_frames == budget], size)
-        ]
-        others = [
-            job(games, seeds, resumes=after is not None)
-            for after, stopped in by_checkpoint([cell for cell in missing if cell.member not in begun])
-            for games, seeds in populations([cell.member for cell in stopped], size)
-        ]
-        make([*extending, *others], processes, threads, device, say)
-        left = [cell.member for cell in matrix.cells(store) if cell.status == "missing" and cell.member in begun]
+        jobs = plan_jobs(matrix, missing, begun, store, size, evaluate_iterations)
+        make(jobs, processes, threads, device, say)
+        left = [cell for cell in matrix.cells(store) if cell.status == "missing" and cell.member in begun]
         if left:  # they could not go on, and gave their places back
-            say(f"{', '.join(member.name for member in left)}: made from the start instead.")
-            make([job(games, seeds) for games, seeds in populations(left, size)], processes, threads, device, say)
+            say(f"{', '.join(cell.name for cell in left)}: made from the start instead.")
+            jobs = plan_jobs(matrix, left, {}, store, size, evaluate_iterations)
+            make(jobs, processes, threads, device, say)
         return all(cell.status == "finished" for cell in matrix.cells(store))
+
+
+def plan_jobs(
+    matrix: Matrix,
+    missing: Sequence[Cell],
+    begun: Mapping[Member, RunRecord],
+    store: Store,
+    size: int,
+    evaluate_iterations: bool,
+) -> list[Job]:
+    """``missing`` as jobs of at most ``size`` runs: first those that were ``begun`` shorter, then the stopped."""
+    job = partial(
+        Job,
+        frames=matrix.frames,
+        protocol=matrix.protocol,
+        group=store.runs(matrix.group),
+        evaluate_iterations=evaluate_iterations,
+    )
+    budgets = sorted({record.config.total_frames for record in begun.values()}, reverse=True)
+    extending = [
+        job(games, seeds, extends=tuple(begun[Member(game, seed)].folder for seed in seeds for game in games))
+        for budget in budgets
+        for games, seeds in populations(
+            [m for m, record in begun.items() if record.config.total_frames == budget], size
+        )
+    ]
+    others = [
+        job(games, seeds, resumes=after is not None)
+        for after, stopped in by_checkpoint([cell for cell in missing if cell.member not in begun])
+        for games, seeds in populations([cell.member for cell in stopped], size)
+    ]
+    return [*extending, *others]
 
 
 def shorter_run(matrix: Matrix, cell: Cell, store: Store, device: str, evaluate_iterations: bool) -> RunRecord | None:
