@@ -61,7 +61,7 @@ class Job:
             return [sys.executable, "-m", "dqn_ref", "resume", *map(str, self.folders)]
         budget = ["--frames", str(self.frames)]
         out = ["--out", str(self.group if len(self.folders) > 1 else self.folders[0])]
-        if self.extends:  # as resumes
+        if self.extends:  # on the device and with the threads that they had
             return [sys.executable, "-m", "dqn_ref", "extend", *map(str, self.extends), *budget, *out]
         return [
             sys.executable, "-m", "dqn_ref", "train", "--protocol", self.protocol.name,

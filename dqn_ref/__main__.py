@@ -85,8 +85,8 @@ class Resume:
 class Extend:
     """Go on with a finished run to a longer budget, in a folder of its own; the finished one stays as it is.
 
-    It ends bit for bit as a run that had that budget from the start, if machine and versions are the same. A run keeps
-    what that needs if it took over five minutes and ended where an iteration does.
+    It ends bit for bit as a run that had that budget from the start, if machine and versions are the same. It needs
+    what a run keeps that took over five minutes, and that it ended where an iteration does.
     """
 
     run_dir: tyro.conf.Positional[tuple[Path, ...]]
@@ -225,9 +225,9 @@ def extend_command(arguments: Extend) -> None:
     try:
         _go_on(folders, arguments)
     except UserError as error:
-        withdraw(folders)  # so that the mended command finds the place free
-        again = ", ".join(map(str, arguments.run_dir))
-        raise UserError(f"{again} cannot go on, and what was begun is removed again: {error}") from None
+        withdraw(folders, shorter)  # so that the mended command finds the place free
+        removed = "" if any(map(Path.exists, folders)) else ", and what was begun is removed again"
+        raise UserError(f"{', '.join(map(str, arguments.run_dir))} cannot go on{removed}: {error}") from None
 
 
 def _go_on(folders: Sequence[Path], arguments: Resume | Extend) -> None:

@@ -47,16 +47,16 @@ def extend(folders: Sequence[Path], total_frames: int, out: Sequence[Path]) -> N
             _copy(record, longer(record.config, total_frames), folder)
             made.append(folder)
     except BaseException:  # Ctrl-C too
-        withdraw(made)
+        withdraw(made, finished)
         raise
 
 
-def withdraw(folders: Sequence[Path]) -> None:
+def withdraw(folders: Sequence[Path], shorter: Sequence[RunRecord]) -> None:
     """Remove those of the longer runs in ``folders`` that have not gone on, and that nobody else is at work on."""
-    for folder in folders:
+    for folder, before in zip(folders, shorter, strict=False):
         with suppress(UserError), claimed([folder]):
             run = RunRecord.read(folder).run
-            gone_on = any(each["frames"] == run["extended"][-1] for each in run.get("resumed", []))
+            gone_on = len(run.get("resumed", [])) > len(before.run.get("resumed", []))
             if run["status"] == "interrupted" and not gone_on:
                 _remove(folder)
 

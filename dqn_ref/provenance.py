@@ -36,7 +36,7 @@ def provenance(rom_md5: str, torch_state: dict[str, Any]) -> dict[str, Any]:
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What a run's last bits may depend on, and is not known to be ``now`` as it was ``before``; of two provenances."""
+    """What a run's last bits may depend on, and is not known to be the same in two provenances."""
     known = before.get("source") == now["source"] and now["source"]["dirty"] is False
     versions = [name for name, version in now["versions"].items() if version != before.get("versions", {}).get(name)]
     kept = {"machine": ("cpu", "vector"), "torch": ("device", "gpu", "driver", "threads")}

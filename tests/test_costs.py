@@ -202,18 +202,19 @@ def test_an_interrupted_measurement_leaves_no_process_behind(tmp_path, monkeypat
     )
     program.chmod(0o755)
     monkeypatch.setattr(jobs, "sys", SimpleNamespace(executable=str(program), platform=sys.platform))
-    waits = []  # of the engine, which then knows both
+    waits = []  # of run_jobs, which has started both then
     monkeypatch.setattr(
         jobs, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda s: waits.append(s) or time.sleep(s))
     )
 
     def interrupt():
-        while not waits or len(list(started.iterdir())) < 2:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and (not waits or len(list(started.iterdir())) < 2):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
     known = set(psutil.Process().children())
-    thread = threading.Thread(target=interrupt)
+    thread = threading.Thread(target=interrupt, daemon=True)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
         costs_module.measure("cpu", at_once=2, threads=1)

@@ -156,17 +156,21 @@ def test_a_longer_run_that_cannot_begin_leaves_its_place_free(tmp_path, capfd):
 def test_a_longer_run_that_has_gone_on_or_is_being_written_is_not_withdrawn(tmp_path):
     short(tmp_path / "run")
     extend([tmp_path / "run"], THREE, [tmp_path / "long"])
+    shorter = [RunRecord.read(tmp_path / "run")]
     with claimed([tmp_path / "long"]):
-        withdraw([tmp_path / "long"])
+        withdraw([tmp_path / "long"], shorter)
     assert (tmp_path / "long" / "run.json").exists()
     with broken_off_after(250):
         resume_population([tmp_path / "long"], device_name="cpu")
     for status in ("failed", "interrupted"):
         edit_json(tmp_path / "long" / "run.json", status=status)
-        withdraw([tmp_path / "long"])
+        withdraw([tmp_path / "long"], shorter)
         assert (tmp_path / "long" / "run.json").exists()
+    # The shorter one may itself have been stopped at its end, in its last evaluation.
+    gone_on_at_its_end = {"frames": TWO, "idle_seconds": 1, "provenance": shorter[0].run["provenance"]}
+    edit_json(tmp_path / "run" / "run.json", resumed=[gone_on_at_its_end])
     extend([tmp_path / "run"], THREE, [tmp_path / "other"])
-    withdraw([tmp_path / "other"])
+    withdraw([tmp_path / "other"], [RunRecord.read(tmp_path / "run")])
     assert not (tmp_path / "other").exists()
 
 
