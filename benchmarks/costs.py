@@ -33,18 +33,20 @@ SHORT_RUN: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds that a run takes while ``at_once`` runs share the machine."""
+    """Seconds that runs take here, measured while ``at_once`` of them shared the machine."""
 
     startup: float
     warm_up_step: float  # one agent step of random play
     learning_step: float  # one agent step with its share of an update
-    evaluation_step: float  # one agent step of evaluation
+    evaluation_step: float  # one agent step of evaluation; of one run's share of the time, where one process has all
     at_once: int
+    one_process: bool = False  # trains and evaluates all of them, as on CUDA: each waits for the others' evaluations
 
-    def job_seconds(self, config: DQNConfig, *, evaluate_iterations: bool = False) -> float:
-        """Seconds of one run with ``config``: the formula behind every forecast.
+    def job_seconds(self, config: DQNConfig, at_once: int | None = None, *, evaluate_iterations: bool = False) -> float:
+        """Seconds of one run with ``config`` while ``at_once`` share the machine: the formula behind every forecast.
 
-        Two networks are evaluated, and with ``evaluate_iterations`` those after all iterations but the last, too.
+        By default as many as measured: fewer do not run faster, more share the same cores. Two networks are evaluated,
+        and with ``evaluate_iterations`` those after all iterations but the last, too.
 
         An agent step in which the network acts costs as much as one of evaluation; what a learning step of the
         measured protocol takes beyond that is its share of an update. An update of another network is priced as the
@@ -54,24 +56,22 @@ class Costs:
         update = max(0.0, self.learning_step - acting) * CI.config.update_period_agent_steps
         update *= max(SMALLEST_UPDATE, config.batch_size / CI.config.batch_size)
         earlier = (config.total_frames - 1) // config.iteration_frames if evaluate_iterations else 0
-        return (
-            self.startup
-            + warm_up * self.warm_up_step
-            + (config.total_agent_steps - warm_up) * (acting + update / config.update_period_agent_steps)
-            + (2 + earlier) * config.evaluation_episodes * EVALUATION_EPISODE_STEPS * acting
-        )
+        evaluations = (2 + earlier) * config.evaluation_episodes * EVALUATION_EPISODE_STEPS * acting
+        training = warm_up * self.warm_up_step
+        training += (config.total_agent_steps - warm_up) * (acting + update / config.update_period_agent_steps)
+        at_once = self.at_once if at_once is None else at_once
+        slowdown = max(1.0, at_once / self.at_once)
+        return (self.startup + training) * slowdown + evaluations * (at_once if self.one_process else slowdown)
 
     def suite_seconds(
         self, config: DQNConfig, num_jobs: int, at_once: int, *, evaluate_iterations: bool = False
     ) -> float:
         """Wall-clock seconds of ``num_jobs`` runs, ``at_once`` side by side."""
-        # Fewer runs at once than measured do not run faster here; more of them share the same cores.
-        slowdown = max(1.0, at_once / self.at_once)
-        return -(-num_jobs // at_once) * self.job_seconds(config, evaluate_iterations=evaluate_iterations) * slowdown
+        return -(-num_jobs // at_once) * self.job_seconds(config, at_once, evaluate_iterations=evaluate_iterations)
 
 
-def costs_from(records: Sequence[RunRecord], at_once: int) -> Costs | None:
-    """Costs as the progress of finished runs tells them; None if none of them says what something costs."""
+def costs_from(records: Sequence[RunRecord], at_once: int, device: str = "cpu") -> Costs | None:
+    """Costs as the progress of finished runs on ``device`` tells them; None if none says what something costs."""
     warm_up, learning = list[float](), list[float]()
     for record in records:
         before, warm_up_end = 0, record.config.replay_start_agent_steps
@@ -90,7 +90,7 @@ def costs_from(records: Sequence[RunRecord], at_once: int) -> Costs | None:
     evaluation = [seconds / steps for seconds, steps in played if is_number(seconds) and is_number(steps) and steps > 0]
     if not (startup and warm_up and learning and evaluation):
         return None
-    return Costs(fmean(startup), fmean(warm_up), fmean(learning), fmean(evaluation), at_once)
+    return Costs(fmean(startup), fmean(warm_up), fmean(learning), fmean(evaluation), at_once, device == "cuda")
 
 
 def measure(device: str, at_once: int, threads: int, options: Mapping[str, Any] | None = None) -> Costs:
@@ -114,7 +114,7 @@ def measure(device: str, at_once: int, threads: int, options: Mapping[str, Any] 
             if end.exit_code:
                 raise UserError(f"The short run that measures this machine failed: {end.last_line}")
         records = [RunRecord.read(folder) for job in jobs for folder in job.folders]
-        costs = costs_from(records, len(records))
+        costs = costs_from(records, len(records), device)
         assert costs is not None
         return costs
 

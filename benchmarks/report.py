@@ -91,14 +91,21 @@ def markdown(report: ScoreReport) -> str:
 # ---------------------------------------------------------------------- plain words
 
 
-def what_it_shows(report: ScoreReport, costs: Costs, at_once: int) -> str:
-    """What the budget can and cannot show, and what the paper's run would cost here."""
+def what_it_shows(report: ScoreReport, costs: Costs, at_once: int, *, evaluate_iterations: bool = False) -> str:
+    """What the budget can and cannot show, and what the paper's run would cost here, evaluated as this one was."""
     matrix = report.matrix
     if matrix.protocol.name != "ci":
         return _nature_words(report)
     command = "tox -e bench-atari10 --" if matrix.suite == "atari10" else f"python -m benchmarks bench {matrix.suite}"
+    options = "--seeds 5 --evaluate-iterations" if evaluate_iterations else "--seeds 5"
     paper = Matrix.of(matrix.suite, "nature")
-    tenth = Matrix.of(matrix.suite, "nature", 10_000_000)
+    twentieth = Matrix.of(matrix.suite, "nature", 10_000_000)
+    cost, part = (
+        format_seconds(
+            costs.suite_seconds(each.config, len(each.members), at_once, evaluate_iterations=evaluate_iterations)
+        )
+        for each in (paper, twentieth)
+    )
     return (
         "What this shows: the whole path works on real games here, from emulator to interval. The same seeds on the\n"
         "same machine give the same runs, so whatever changes the algorithm changes this table.\n"
@@ -106,12 +113,11 @@ def what_it_shows(report: ScoreReport, costs: Costs, at_once: int) -> str:
         "a DQN has learnt next to\n"
         f"nothing on these games: {_published_words(1)}.\n"
         "Expect scores near the random policy's, often below it, that differ mostly by chance.\n"
-        f"The paper's run:  {command} --protocol nature --seeds 5\n"
-        f"  {len(paper.members)} runs of 200M frames; on this machine about "
-        f"{format_seconds(costs.suite_seconds(paper.config, len(paper.members), at_once))}.\n"
+        f"The paper's run:  {command} --protocol nature {options}\n"
+        f"  {len(paper.members)} runs of 200M frames; on this machine about {cost}.\n"
         f"Its first twentieth, where published curves leave the floor:  "
-        f"{command} --protocol nature --frames 10M --seeds 5\n"
-        f"  on this machine about {format_seconds(costs.suite_seconds(tenth.config, len(tenth.members), at_once))}."
+        f"{command} --protocol nature --frames 10M {options}\n"
+        f"  on this machine about {part}."
     )
 
 

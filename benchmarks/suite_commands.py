@@ -52,11 +52,12 @@ def plan(arguments: WithDevice) -> int:
 def known_costs(matrix: Matrix, cells: Sequence[Cell], device: str) -> Costs:
     """Costs from the finished runs where all are there, else from a short measurement."""
     records = [cell.record for cell in cells if cell.record and cell.status == "finished"]
-    at_once, threads = machine_share(matrix, device_here(device))
-    if len(records) == len(cells) and (costs := costs_from(records, at_once)):
+    device = device_here(device)
+    at_once, threads = machine_share(matrix, device)
+    if len(records) == len(cells) and (costs := costs_from(records, at_once, device)):
         return costs
     say("Measuring this machine with a short run ...")
-    return measure(device_here(device), at_once, threads)
+    return measure(device, at_once, threads)
 
 
 def run(arguments: Run) -> int:
@@ -153,10 +154,8 @@ def bench(arguments: Run) -> int:
         return failed
     report = score_report(matrix, score_matrix(matrix.games, cells))
     say("")
-    say(what_it_shows(report, known_costs(matrix, cells, arguments.device), _nature_at_once(matrix, arguments.device)))
+    paper = Matrix.of(matrix.suite, "nature")
+    at_once = runs_at_once(paper.config, len(paper.members), device_here(arguments.device))
+    costs = known_costs(matrix, cells, arguments.device)
+    say(what_it_shows(report, costs, at_once, evaluate_iterations=arguments.evaluate_iterations))
     return 0
-
-
-def _nature_at_once(matrix: Matrix, device: str) -> int:
-    nature = Matrix.of(matrix.suite, "nature")
-    return runs_at_once(nature.config, len(nature.members), device_here(device))

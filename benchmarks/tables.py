@@ -34,7 +34,7 @@ def cost_table(rows: Sequence[tuple[Matrix, int, int]], costs: Costs, *, evaluat
     for name in ("protocol", "frames", "runs", "missing", "at once", "one run", "all that is missing"):
         table.add_column(name, justify="left" if name == "protocol" else "right", no_wrap=True)
     for matrix, missing, at_once in rows:
-        one = costs.job_seconds(matrix.config, evaluate_iterations=evaluate_iterations)
+        one = costs.job_seconds(matrix.config, at_once, evaluate_iterations=evaluate_iterations)
         rest = costs.suite_seconds(matrix.config, missing, at_once, evaluate_iterations=evaluate_iterations)
         table.add_row(
             matrix.protocol.label(),

@@ -246,6 +246,11 @@ class DQNConfig:
         return self.total_frames // self.frames_per_agent_step
 
     @property
+    def ends_whole(self) -> bool:
+        """Whether its last iteration and row of progress are whole, so that a longer run has the same ones."""
+        return self.total_frames % self.iteration_frames == 0 == self.total_frames % self.progress_frames
+
+    @property
     def transitions_kept(self) -> int:
         """Transitions that a run of this length ever holds at once."""
         return min(self.replay_capacity, self.total_agent_steps)

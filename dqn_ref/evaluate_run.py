@@ -36,7 +36,7 @@ class Trained:
     training_frames: int
 
 
-def at_once(episodes: int, device: torch.device) -> int:
+def networks_at_once(episodes: int, device: torch.device) -> int:
     """Networks to evaluate at once. On a CPU one: there the networks, not the games, take the time."""
     emulators = EMULATORS_PER_CORE * dqn_ref.CORES if device.type == "cuda" else 0
     return max(1, emulators // min(episodes, PARALLEL_EPISODES))

@@ -68,7 +68,7 @@ def obstacle(record: RunRecord, total_frames: int) -> str | None:
         return f"it is {record.status}, not finished. Resume it first."
     if total_frames <= config.total_frames:
         return f"it has {config.total_frames:,} already. Ask for more --frames."
-    if config.total_frames % config.iteration_frames or config.total_frames % config.progress_frames:
+    if not config.ends_whole:
         return (
             f"it ended within an iteration of {config.iteration_frames:,} frames or a row of progress of "
             f"{config.progress_frames:,}, and a longer run does not stop there. Run it again with more --frames."

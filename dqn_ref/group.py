@@ -31,7 +31,7 @@ class Progress:
     frames: int
     total_frames: int
     frames_per_second: float
-    seconds_left: float
+    seconds_left: float | None  # of training; None while it warms up, which tells nothing of how fast it learns
     mean_return: float | None  # of the newest episodes of all members
 
 

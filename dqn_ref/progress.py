@@ -56,8 +56,9 @@ def _plain_lines(name: str) -> Callable[[RunProgress], None]:
 
 def _state(progress: RunProgress) -> str:
     score = "-" if progress.mean_return is None else f"{progress.mean_return:.1f}"
-    left = datetime.timedelta(seconds=round(progress.seconds_left))
+    seconds = progress.seconds_left
+    left = "warming up" if seconds is None else f"{datetime.timedelta(seconds=round(seconds))} left"
     return (
         f"{progress.frames:,}/{progress.total_frames:,} frames, {progress.frames_per_second:,.0f} frames/s, "
-        f"score so far {score}, {left} left"
+        f"score so far {score}, {left}"
     )

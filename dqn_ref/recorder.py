@@ -182,13 +182,13 @@ class MemberRecorder:
             names = sorted(self.learner.online.state_dict())
             self._save("best", dict(zip(names, saved.tensors["best"], strict=True)), saved.best_frames)
 
-    def close(self, status: str, error: str | None = None) -> None:
-        """End the record with ``status``, unless it has ended."""
+    def close(self, status: str, error: str | None = None, *, may_go_on: bool = True) -> None:
+        """End the record with ``status``, unless it has ended; keep a checkpoint only if a run may go on from it."""
         if self._closed:
             return
         self._closed = True
         self.writer.close(status, self.frames_done, error)  # first: the events may break off at a full disk
         self._events.close()
-        if status == "finished" and self._saved_frames < self.frames_done:  # nothing goes on from before the end
+        if status == "finished" and not (may_go_on and self._saved_frames == self.frames_done):  # not of the end
             for name in (records.CHECKPOINT, f"{records.CHECKPOINT}.tmp", records.ACTIONS):
                 (self.writer.folder / name).unlink(missing_ok=True)

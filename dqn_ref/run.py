@@ -20,7 +20,7 @@ from dqn_ref.atari import check_game, rom_md5
 from dqn_ref.claim import claimed
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.device import check_memory, prepare_torch, select_device
-from dqn_ref.evaluate_run import Trained, at_once, inference, load_network, play_evaluations
+from dqn_ref.evaluate_run import Trained, inference, load_network, networks_at_once, play_evaluations
 from dqn_ref.group import Group, Progress, Report, Run
 from dqn_ref.launch import settled
 from dqn_ref.lint import warning_lines, warnings_of
@@ -113,10 +113,10 @@ def train_and_evaluate(
         for group in groups:
             group.record()  # a second step: what is begun gets closed
         _train_measured(config, groups, checkpoint_seconds, report)
-        for few in _at_once([recorder for group in groups for recorder in group.recorders], config, device):
+        for few in _in_parts([recorder for group in groups for recorder in group.recorders], config, device):
             _evaluate_last_and_best(few, config, device)
             for recorder in few:
-                recorder.close("finished")  # what is done is kept
+                recorder.close("finished", may_go_on=config.ends_whole)  # what is done is kept
     except KeyboardInterrupt:
         _close_all(groups, "interrupted", None)
         raise
@@ -164,16 +164,16 @@ def _evaluate_iteration(group: Group) -> float:
         if run.description.get("evaluates_iterations")
     ]
     with settled(group.device):
-        for few in _at_once(wanted, group.config, group.device):
+        for few in _in_parts(wanted, group.config, group.device):
             _evaluate([(recorder, "iteration", recorder.frames_done) for recorder in few], group.config, group.device)
     return time.perf_counter() - start
 
 
-def _at_once(
+def _in_parts(
     recorders: Sequence[MemberRecorder], config: DQNConfig, device: torch.device
 ) -> Iterator[Sequence[MemberRecorder]]:
     """``recorders`` in parts that are evaluated together."""
-    size = at_once(config.evaluation_episodes, device)
+    size = networks_at_once(config.evaluation_episodes, device)
     return (recorders[first : first + size] for first in range(0, len(recorders), size))
 
 
@@ -221,7 +221,9 @@ def _evaluate_last_and_best(recorders: Sequence[MemberRecorder], config: DQNConf
 def _progress(frames: int, config: DQNConfig, speed: float, recorders: Sequence[MemberRecorder]) -> Progress:
     newest = [score for recorder in recorders for score in recorder.returns[-NEWEST_RETURNS:]]
     mean_return = float(np.mean(newest)) if newest else None
-    return Progress(frames, config.total_frames, speed, (config.total_frames - frames) / speed, mean_return)
+    left = config.total_frames - frames
+    learns = frames - config.progress_frames >= config.replay_start_agent_steps * config.frames_per_agent_step
+    return Progress(frames, config.total_frames, speed, left / speed if learns or not left else None, mean_return)
 
 
 def _description(

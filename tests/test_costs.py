@@ -71,6 +71,7 @@ def test_costs_are_means_over_runs(tmp_path):
     fast = recorded(tmp_path / "fast", [(250, 2_000), (500, 100)], evaluation=(100, 1.0), startup=1.0)
     slow = recorded(tmp_path / "slow", [(250, 1_000), (500, 50)], evaluation=(100, 3.0), startup=2.0)
     costs = costs_from([fast, slow], at_once=2)
+    assert costs_from([fast, slow], 2, "cuda") == replace(costs, one_process=True)
     assert costs.startup == pytest.approx(1.5)
     assert costs.warm_up_step == pytest.approx(0.003)
     assert costs.learning_step == pytest.approx(0.060)
@@ -133,6 +134,14 @@ def test_a_run_that_evaluates_every_iteration_pays_for_it():
     whole = replace(SMALL, iteration_frames=4_000)
     assert COSTS.job_seconds(whole, evaluate_iterations=True) == COSTS.job_seconds(whole)
     assert COSTS.suite_seconds(whole, 4, 2, evaluate_iterations=True) == COSTS.suite_seconds(whole, 4, 2)
+
+
+def test_where_one_process_trains_all_each_waits_for_the_others_evaluations():
+    """Of the 64 s of a run 24 are its own evaluations: of two runs 48, of three 72, which train 1.5 times as long."""
+    together = replace(COSTS, one_process=True)
+    assert together.job_seconds(SMALL) == pytest.approx(40 + 2 * 24)
+    assert together.suite_seconds(SMALL, num_jobs=3, at_once=1) == pytest.approx(3 * (40 + 24))
+    assert together.suite_seconds(SMALL, num_jobs=6, at_once=3) == pytest.approx(2 * (40 * 1.5 + 3 * 24))
 
 
 # ---------------------------------------------------------------------- how many at once

@@ -16,6 +16,7 @@ from dqn_ref.__main__ import main
 from dqn_ref.claim import claimed
 from dqn_ref.config import UserError
 from dqn_ref.extend import extend, obstacle, withdraw
+from dqn_ref.group import Group
 from dqn_ref.protocols import CI
 from dqn_ref.recorder import MemberRecorder
 from dqn_ref.records import RunRecord
@@ -100,22 +101,28 @@ def test_only_the_checkpoint_of_the_end_is_kept_and_only_by_a_run_that_took_its_
     assert {path.name for path in (tmp_path / "old").iterdir()} >= KEPT
     resume_population([tmp_path / "old"], device_name="cpu")
     assert not KEPT & {path.name for path in (tmp_path / "old").iterdir()}
+    within = short(tmp_path / "within", frames=TWO + 40)  # of an iteration: a longer run does not stop there
+    assert not KEPT & {path.name for path in within.iterdir()}
 
 
 def test_the_end_is_saved_if_the_whole_run_took_its_time_however_new_the_last_checkpoint_is(tmp_path, monkeypatch):
-    """On a clock that goes on by a second with each look at it: when the run ends, the newest is five seconds old."""
-    clock = iter(range(10**6))
-    monkeypatch.setattr("dqn_ref.run.time", SimpleNamespace(perf_counter=lambda: float(next(clock)), time=time.time))
-    saved, plain = [], MemberRecorder.save_checkpoint
+    """On a clock on which an agent step takes a second: when the run ends, the newest is 60 of 130 seconds old."""
+    clock, saved, follow, plain = [0.0], [], Group.follow, MemberRecorder.save_checkpoint
+    monkeypatch.setattr("dqn_ref.run.time", SimpleNamespace(perf_counter=lambda: clock[0], time=time.time))
+
+    def step(self, tick):
+        clock[0] = float(tick.agent_step)
+        return follow(self, tick)
 
     def save(self, tick, *rest):
         saved.append(tick.agent_step)
         return plain(self, tick, *rest)
 
+    monkeypatch.setattr(Group, "follow", step)
     monkeypatch.setattr(MemberRecorder, "save_checkpoint", save)
     config = tiny(total_frames=TWO)
-    run_population([BREAKOUT], [tmp_path / "run"], CI, config, device_name="cpu", checkpoint_seconds=6.0)
-    assert saved == [120, 240]
+    run_population([BREAKOUT], [tmp_path / "run"], CI, config, device_name="cpu", checkpoint_seconds=130.0)
+    assert saved == [180, 240]
     assert {path.name for path in (tmp_path / "run").iterdir()} >= KEPT
 
 

@@ -394,6 +394,8 @@ def test_times_are_worked_by_hand(page_of):
             last = dict(zip(lines[0].split(","), lines[-1].split(","), strict=True))
             last["wall_seconds"] = str(40 * (number + 1))
             rows.write_text("\n".join([*lines[:-1], ",".join(last.values())]) + "\n")
+            for weights in ("best", "iteration"):  # the same network, once played
+                add_evaluation(folder / f"{game}-s0", evaluation(CI.config, 5.0, weights=weights))
 
     page = page_of(set_times, seeds=1)
     figures = {each.one("dt").text: each.one("dd").text for each in page.one("dl", "facts-list").elements}

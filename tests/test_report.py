@@ -194,6 +194,15 @@ def test_a_small_machine_is_told_what_it_cannot_see_and_what_it_would_cost():
     assert "IQM over Atari-10 is 0.006 at 1M frames" in words
     assert "50 runs of 200M frames" in words
     assert f"about {seconds / 86_400:.0f} days" in words
+    assert "--evaluate-iterations" not in words
+
+
+def test_who_evaluated_every_iteration_is_told_what_that_costs():
+    """199 iterations more, each 30 episodes of 1,500 steps at 4 ms: 180 s each."""
+    words = what_it_shows(complete("atari10", "ci"), COSTS, 2, evaluate_iterations=True)
+    seconds = 25 * (2 + 50_000 * 0.002 + 49_950_000 * 0.05 + 90_000 * 0.004 + 199 * 180)
+    assert words.count("--seeds 5 --evaluate-iterations\n") == 2
+    assert f"about {seconds / 86_400:.0f} days" in words
 
 
 @pytest.mark.parametrize("suite", ["atari10", "atari3"])

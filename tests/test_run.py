@@ -126,7 +126,10 @@ def test_the_report_follows_the_run_to_its_end(finished):
     assert [(report.frames, report.total_frames) for report in finished.reports] == [
         (240, 960), (480, 960), (720, 960), (960, 960),
     ]  # fmt: skip
-    assert finished.reports[-1].seconds_left == 0
+    first, _, third, last = (report.seconds_left for report in finished.reports)
+    assert first is None  # in the warm-up, which tells nothing of how fast it learns
+    assert third == pytest.approx(240 / finished.reports[2].frames_per_second)
+    assert last == 0
     full = [row["raw_return"] for row in finished.record.episodes() if row["end"] != "iteration_end"]
     assert finished.reports[-1].mean_return == pytest.approx(np.mean(full))
 
@@ -349,7 +352,7 @@ def test_networks_that_are_evaluated_together_score_what_they_score_alone(tmp_pa
     members = [Member("breakout", 0), PONG, Member("qbert", 0)]
     found = []
     for size in (1, 3, 2):
-        monkeypatch.setattr("dqn_ref.run.at_once", lambda episodes, device, size=size: size)
+        monkeypatch.setattr("dqn_ref.run.networks_at_once", lambda episodes, device, size=size: size)
         folders = [tmp_path / str(size) / member.name for member in members]
         run_population(members, folders, CI, tiny(), device_name="cpu", evaluate_iterations=True)
         found.append([results(folder) for folder in folders])
@@ -365,10 +368,10 @@ def test_a_gpu_evaluates_as_many_networks_at_once_as_keep_its_cores_busy(monkeyp
     """Four emulators a core, eight episodes a network; of fewer episodes more networks."""
     monkeypatch.setattr(dqn_ref, "CORES", 16)
     cuda, cpu = torch.device("cuda"), torch.device("cpu")
-    assert [evaluate_run.at_once(episodes, cuda) for episodes in (30, 8, 4, 1)] == [8, 8, 16, 64]
-    assert evaluate_run.at_once(30, cpu) == 1
+    assert [evaluate_run.networks_at_once(episodes, cuda) for episodes in (30, 8, 4, 1)] == [8, 8, 16, 64]
+    assert evaluate_run.networks_at_once(30, cpu) == 1
     monkeypatch.setattr(dqn_ref, "CORES", 1)
-    assert evaluate_run.at_once(30, cuda) == 1
+    assert evaluate_run.networks_at_once(30, cuda) == 1
 
 
 def test_the_number_of_emulator_threads_changes_nothing(tmp_path, monkeypatch):

@@ -157,9 +157,15 @@ def _run_cost(record: RunRecord) -> RunCost:
         startup=_seconds(record.run.get("startup_seconds")),
         training=training,
         frames_per_second=record.frames_done / training if training else None,
-        evaluation=_total([_seconds(evaluation["seconds"]) for evaluation in record.evaluations]),
+        evaluation=_total([_seconds(seconds) for seconds in _played(record).values()]),
         wall=record.seconds if start and end else None,
     )
+
+
+def _played(record: RunRecord) -> dict[tuple[Any, ...], Any]:
+    """Seconds of each evaluation, once: the same network's is recorded as the last, the best, an iteration's."""
+    settings = ("training_frames", "epsilon", "max_frames", "num_episodes")
+    return {tuple(each[name] for name in settings): each["seconds"] for each in record.evaluations}
 
 
 def _total(values: Sequence[float | None]) -> float | None:
