@@ -253,6 +253,14 @@ def test_memory_of_a_member_is_what_the_replay_leaves():
     assert "7.11 GB" in result.summary(made_up(), "cpu")[1]  # 1M transitions of 7,084 bytes, and 30 MB
 
 
+def test_the_hosts_work_is_set_beside_a_stream_that_plays_alone():
+    """3.6 ms for four steps, which are 16 frames of each member; a stream plays 4 frames in 6 ms: 0.9 of 6."""
+    measured = made_up() | {"host[16]": sample("host", 0.0036, 16)}
+    words = "The host's own work for 16 members takes 15% of the time in which one stream plays its step"
+    assert [words in line for line in result.summary(measured, "cuda")].count(True) == 1
+    assert not any("own work" in line for line in result.summary(made_up(), "cuda"))
+
+
 # ---------------------------------------------------------------------- tables
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.markdown import table as markdown_table
-from benchmarks.speed.catalogue import BENCHES, RATIOS, SUITE, kind_of, size_of
+from benchmarks.speed.catalogue import BENCHES, FEW_AND_MANY, RATIOS, SUITE, kind_of, size_of
 from dqn_ref.config import TRANSITION_BYTES, UserError
 from dqn_ref.provenance import machine_words, source_words
 
@@ -219,6 +219,12 @@ def summary(measured: Measured, device: str) -> list[str]:
         f"Memory of a member beside its replay: {beside / 1e6:,.1f} MB; with the paper's replay of 1M transitions "
         f"{(beside + 1e6 * TRANSITION_BYTES) / 1e9:.2f} GB."
     )
+    if {host := f"host[{max(FEW_AND_MANY)}]", "playing[1]"} <= set(measured):
+        share = unit_seconds(measured, host) / unit_seconds(measured, "playing[1]")
+        lines.append(
+            f"The host's own work for {max(FEW_AND_MANY)} members takes {share:.0%} of the time in which one stream "
+            "plays its step on a core of its own."
+        )
     lines += _limit(measured, device)
     lines += [f"Not measured: {kind}." for kind in BENCHES if kind not in map(kind_of, measured)]
     return lines
