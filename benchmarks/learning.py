@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from math import isfinite, isnan
 from pathlib import Path
 from statistics import fmean, median
@@ -97,12 +97,15 @@ class Group:
 
 
 def read_groups(store: Store) -> list[Group]:
-    """Every group; those of the protocol's own settings come first. Raises UserError: none, or a run not finished."""
+    """Every group, the protocol's own settings first, of equal ones the longer runs.
+
+    Raises UserError: none, or a run not finished.
+    """
     folders = [found for group in sorted((store.root / "learning").glob("*/")) if (found := run_folders(group))]
     if not folders:
         raise UserError(f"{store.root / 'learning'} holds no runs.")
     groups = [Group.read(found) for found in folders]
-    return sorted(groups, key=lambda group: len(group.records[0].overrides))
+    return sorted(groups, key=lambda group: (len(group.records[0].overrides), -group.config.total_frames))
 
 
 def common_games(groups: Sequence[Group], theirs: Curves) -> list[str]:
@@ -110,10 +113,16 @@ def common_games(groups: Sequence[Group], theirs: Curves) -> list[str]:
     return sorted({game for group in groups for game in group.curves.games} & set(theirs.games))
 
 
+def games_followed(games: Sequence[str], groups: Sequence[Group], theirs: Curves) -> list[str]:
+    """Those of ``games`` in which networks were evaluated more than once on their way."""
+    return [game for game in games if len(budgets_of(game, groups, theirs)) > 1]
+
+
 def markdown(store: Store) -> str:
     """The runs beside the published ones, what their values explain, and what all this stands on."""
     groups, theirs = read_groups(store), published(PUBLISHED)
     games = common_games(groups, theirs)
+    followed = games_followed(games, groups, theirs)
     evaluation = groups[0].curves.measured
     facts = [
         *(group.facts(store) for group in groups),
@@ -128,7 +137,8 @@ def markdown(store: Store) -> str:
         *_tests([*((group.name, group.curves) for group in groups), (PUBLISHED, theirs)]),
     ]
     return "\n".join([
-        *(_game(store, game, groups, theirs) for game in games),
+        *(_game(store, game, groups, theirs) for game in followed),
+        *_games_once(store, [game for game in games if game not in followed], groups, theirs),
         "Scores of each seed's network after so many frames, and their mean until then. *Explained*: how much of the "
         "variance of their targets the values of each seed explain (median of 500k frames).\n",
         folded("How these were made and measured, and what a test shows", "".join(f"- {fact}\n" for fact in facts)),
@@ -158,6 +168,23 @@ def _game(store: Store, game: str, groups: Sequence[Group], theirs: Curves) -> s
     for name, score in levels:
         rows.append((name, *(_number(score) for _ in budgets), *("" for _ in header[len(budgets) :])))
     return table((game, *header), rows)
+
+
+def _games_once(store: Store, games: Sequence[str], groups: Sequence[Group], theirs: Curves) -> Iterator[str]:
+    """One table of the games in which networks were evaluated once; nothing for none."""
+    rows = list[tuple[str, ...]]()
+    for game in games:
+        here = [group for group in groups if game in group.curves.games]
+        anchor, played = human_and_random()[game], chance(store, game)
+        levels = (_number(played.mean) if played else "", _number(anchor.random), _number(anchor.human))
+        for frames, group in product(budgets_of(game, here, theirs), here):
+            scores = [_scores(each, game, [frames])[0] for each in (group.curves, theirs)]
+            explained = _shares(group.explained(game, frames))
+            rows.append((game, group.name, format_frames(frames), *scores, *levels, explained))
+    if rows:
+        words = ("game", "runs of", "after")
+        names = ("score", PUBLISHED, "random play, tested against", "random play, published", "human", "explained")
+        yield table((*words, *names), rows, words)
 
 
 def budgets_of(game: str, groups: Sequence[Group], theirs: Curves) -> list[int]:

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from benchmarks.curves import Curves
 from benchmarks.failures.inside import value_bound
-from benchmarks.learning import PUBLISHED, Group, budgets_of, common_games, evaluated, read_groups
+from benchmarks.learning import PUBLISHED, Group, budgets_of, common_games, evaluated, games_followed, read_groups
 from benchmarks.plots.style import GREY, SMALL, TEXT, Look, frames_axis, look, number_axis, panels, save_figure, styled
 from benchmarks.plots.words import Entry, finish
 from benchmarks.reference import human_and_random
@@ -34,8 +34,12 @@ def draw_learning(store: Store, folder: Path) -> list[Path]:
 
 @styled
 def long_runs(groups: Sequence[Group], theirs: Curves) -> Figure:
-    """A column a game: above the evaluations of each seed's network, below its largest held-out value by frames."""
-    games = common_games(groups, theirs)
+    """A column a game: above the evaluations of each seed's network, below its largest held-out value by frames.
+
+    Of the games in which networks were evaluated more than once.
+    """
+    games = games_followed(common_games(groups, theirs), groups, theirs)
+    groups = [group for group in groups if set(games) & set(group.curves.games)]
     figure, axes = panels(2, len(games), 2.1)
     bound = value_bound(NATURE.config)
     assert bound is not None  # its rewards are clipped

@@ -168,6 +168,25 @@ def test_what_values_explain_is_the_median_of_the_500k_frames_before(tmp_path):
     assert rows_of(markdown(store), "assault", columns=6)[0][4:] == ["10%", "75%, 0%"]
 
 
+def test_games_of_runs_that_stopped_at_1m_share_a_table_and_are_not_drawn(tmp_path):
+    """Published of Robotank after 1M frames: 6.282, 3.897 and 4.592. Chance was played of it alone."""
+    store = Store(tmp_path)
+    run(store, 0, 300, 500)
+    for game, seed, score in (("robotank", 0, 5), ("robotank", 1, 7), ("pong", 0, -20), ("pong", 1, -21)):
+        folder = tmp_path / "learning" / "nature-v1-1M" / f"{game}-s{seed}"
+        write_run(folder, game, seed, score=score, frames=M, protocol=NATURE)
+    tell(tmp_path / "learning" / "nature-v1-1M" / "robotank-s1", "td_error_ratio", lambda frames: 0.25)
+    store.store_random_play("robotank", as_record([Played("robotank", "random", [[1, 3]], 9)], 2))
+    text = markdown(store)
+    lines = text[text.index("| game | runs of | after | score |") :].split("\n\n")[0].splitlines()
+    assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]] == [
+        ["pong", "this DQN", "1M", "-20.0, -21.0", "-20.4, -20.4, -20.8", "", "-20.7", "14.6", "100%, 100%"],
+        ["robotank", "this DQN", "1M", "5.0, 7.0", "6.3, 3.9, 4.6", "2.0", "2.2", "11.9", "100%, 75%"],
+    ]
+    assert "| pong | after" not in text
+    assert len(long_runs(read_groups(store), published(PUBLISHED)).axes) == 2  # of Assault alone
+
+
 def test_a_game_that_was_not_published_has_no_table(tmp_path):
     store = Store(tmp_path)
     run(store, 0, 300, 500)
