@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import errno
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -44,7 +43,7 @@ from benchmarks.gates.calibrate_command import GateCalibrate, gate_calibrate
 from benchmarks.gates.score_command import GateScores, gate_scores
 from benchmarks.gates.speed_command import SpeedBaseline, SpeedGate, gate_speed, speed_baseline
 from benchmarks.gates.speed_study import CalibrateSpeed, calibrate_speed
-from benchmarks.jobs import end_with_parent
+from benchmarks.jobs import end_when_told
 from benchmarks.store import Store
 from benchmarks.suite_commands import bench, make_report, plan, plot, run, scores, status
 from dqn_ref.config import UserError
@@ -148,9 +147,7 @@ DESCRIPTION = """The suite: runs a DQN on sets of Atari games and tells what its
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 done, 1 a run failed or is missing, 2 a user's mistake, 130 interrupted; of a gate, its answer."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if "TOX_ENV_NAME" in os.environ:  # tox, when it is killed, leaves its command running
-        end_with_parent()
+    end_when_told()
     words = sys.argv[1:] if arguments is None else arguments
     group = words[0] if words and words[0] in GROUPS else None
     commands = GROUPS[group] if group else COMMANDS

@@ -33,10 +33,14 @@ class Measurement:
     """Whether a return is that of one life only."""
     best_network: bool | None = None
     """Whether the best network of the run was scored, not the one that the budget ended with."""
+    averaged: bool | None = None
+    """Whether a score is the mean of the newest five points (``averaged``), not one alone; of foreign logs not told."""
 
     def words(self) -> str:
         """All of it in a line; what is not known is said to be."""
         known = {name: getattr(self, name) for name in _WORDS}
+        if self.averaged is None:
+            del known["averaged"]
         return ", ".join(_WORDS[name](value) if value is not None else f"{_NAMES[name]} not known"
                          for name, value in known.items())  # fmt: skip
 
@@ -46,7 +50,7 @@ class Measurement:
         for name, words in _WORDS.items():
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine is None or theirs is None:
-                if mine is not theirs:
+                if mine is not theirs and name != "averaged":
                     known = words(theirs if mine is None else mine)
                     found.append(f"{_NAMES[name]}: {known} on one side, not known on the other")
             elif mine != theirs:
@@ -61,6 +65,7 @@ _NAMES = {
     "max_frames": "cap of an episode",
     "life_loss_ends_episode": "what a life loss does",
     "best_network": "which network",
+    "averaged": "what a score is",
 }
 _WORDS: dict[str, Callable[[Any], str]] = {
     "returns": lambda value: f"{value} returns",
@@ -69,6 +74,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "max_frames": lambda value: f"at most {value:,} frames an episode",
     "life_loss_ends_episode": lambda value: "returns of one life" if value else "returns of whole games",
     "best_network": lambda value: "best network of the run" if value else "network at the budget",
+    "averaged": lambda value: "mean of the newest five points" if value else "one point alone",
 }
 
 

@@ -147,6 +147,13 @@ def _last_line(log: Path, start: int) -> str:
     return lines[-1] if lines else "it printed nothing"
 
 
+def end_when_told() -> None:
+    """End as after Ctrl-C when this process is told to terminate, and with tox, which leaves its command running."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if "TOX_ENV_NAME" in os.environ:
+        end_with_parent()
+
+
 def end_with_parent() -> None:
     """Ask the system to tell this process to end when its parent has died, so that none goes on unseen."""
     if sys.platform != "linux":

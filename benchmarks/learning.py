@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from math import isfinite, isnan
@@ -15,6 +15,7 @@ from benchmarks.compare import LEVEL
 from benchmarks.costs import format_seconds
 from benchmarks.curves import Curves, newest_points
 from benchmarks.failures.inside import goes_beyond, value_bound
+from benchmarks.jobs import option_words
 from benchmarks.markdown import folded, table
 from benchmarks.permutation import mean_test, number_of, permutation_test, standardised_difference
 from benchmarks.random_play import chance
@@ -132,7 +133,7 @@ def markdown(store: Store) -> str:
         "episodes of a run's last network against random play at the agent's frame skip, by a one-sided permutation "
         "test.",
         f"{PUBLISHED}: {ORIGINS[PUBLISHED]}, the paper's settings, except for its choices, which here are "
-        f"`{options(CHOICES)}`, and that {DIFFERS}. Not measured alike, as far as known: "
+        f"`{' '.join(option_words(CHOICES))}`, and that {DIFFERS}. Not measured alike, as far as known: "
         f"{'; '.join(evaluation.differences(theirs.measured)) or 'nothing'}.",
         *_tests([*((group.name, group.curves) for group in groups), (PUBLISHED, theirs)]),
     ]
@@ -208,12 +209,6 @@ def _scores(curves: Curves, game: str, budgets: Sequence[int]) -> list[str]:
 
 def _number(score: float) -> str:
     return f"{score:,.1f}" if abs(score) < 1_000 else f"{score:,.0f}"
-
-
-def options(changes: Mapping[str, object]) -> str:
-    """What makes such a run, for the command line of ``python -m dqn_ref train``."""
-    values = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in changes.items()}
-    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in values.items())
 
 
 def _over_chance(store: Store, record: RunRecord) -> str:

@@ -69,7 +69,8 @@ class Played:
         """
         published_error = float(np.std(random.returns[0], ddof=1)) / math.sqrt(PUBLISHED_EPISODES)
         error = math.hypot(self.standard_error, published_error)
-        return (self.mean - human_and_random()[self.game].random) / error if error else math.inf
+        distance = self.mean - human_and_random()[self.game].random
+        return distance / error if error else math.copysign(math.inf, distance) if distance else 0.0
 
 
 def play(game: str, policy: str, episodes: int) -> Played:

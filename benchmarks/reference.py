@@ -28,18 +28,6 @@ class Anchors:
 
 
 @dataclass(frozen=True)
-class NatureScore:
-    """A row of Extended Data Table 2: raw scores of one game."""
-
-    random: float
-    best_linear_learner: float
-    contingency_sarsa: float
-    human: float
-    dqn: float
-    dqn_std: float  # over 30 evaluation episodes of one network, not over seeds
-
-
-@dataclass(frozen=True)
 class Subset:
     """Games of which the log-scores predict the median over 57 games (Aitchison et al. 2022)."""
 
@@ -59,13 +47,9 @@ def human_and_random() -> dict[str, Anchors]:
 
 
 @functools.cache
-def nature_scores() -> dict[str, NatureScore]:
-    """The paper's own table, 49 games; Phoenix is not among them (Mnih et al. 2015, Extended Data Table 2)."""
-    columns = tuple(NatureScore.__dataclass_fields__)
-    return {
-        row["game"]: NatureScore(**{column: float(row[column]) for column in columns})
-        for row in _rows("nature_dqn_extended_data_table2.csv")
-    }
+def nature_scores() -> dict[str, float]:
+    """The paper's own scores, 49 games; Phoenix is not among them (Mnih et al. 2015, Extended Data Table 2)."""
+    return {row["game"]: float(row["dqn"]) for row in _rows("nature_dqn_extended_data_table2.csv")}
 
 
 @functools.cache

@@ -98,7 +98,7 @@ def score_matrix(games: Sequence[str], cells: Sequence[Cell], weights: str = "la
 # ---------------------------------------------------------------------- as curves, to compare with others'
 
 
-def evaluation_measurement(config: DQNConfig, weights: str = "last") -> Measurement:
+def evaluation_measurement(config: DQNConfig, weights: str = "last", *, averaged: bool = False) -> Measurement:
     """How the protocol's own evaluation measures a score."""
     return Measurement(
         returns="evaluation",
@@ -107,34 +107,37 @@ def evaluation_measurement(config: DQNConfig, weights: str = "last") -> Measurem
         max_frames=config.evaluation_max_frames,
         life_loss_ends_episode=False,
         best_network=weights == "best",
+        averaged=averaged,
     )
 
 
-def evaluation_curves(
-    name: str, records: Sequence[RunRecord], weights: str = "last", *, iterations: bool = False
-) -> Curves:
-    """Scores of finished runs of one setting by their protocol's evaluation: the final one alone.
-
-    Args:
-        iterations: if every run was evaluated after every iteration, the scores are made as published ones are, at each
-            iteration the mean of its last five evaluations (``curves.averaged``).
+def evaluation_curves(name: str, records: Sequence[RunRecord], weights: str = "last") -> Curves:
+    """Scores of finished runs of one setting by their protocol's evaluation, the final one alone.
 
     Raises:
         UserError: a run was not evaluated by its protocol.
     """
-    config = records[0].config
-    ends = {*range(config.iteration_frames, config.total_frames, config.iteration_frames), config.total_frames}
-    frames = np.array(sorted(ends), np.int64)
-    points = [iteration_scores(record) for record in records]
-    raw: dict[str, dict[int, NDArray[np.float64]]] = {}
-    if iterations and weights == "last" and all(set(frames.tolist()) <= set(point) for point in points):
-        of_run = [averaged(np.array([point[each] for each in frames.tolist()])) for point in points]
-    else:
-        frames = np.array([config.total_frames])
-        of_run = [np.array([run_score(record, weights)]) for record in records]
-    for record, scores in zip(records, of_run, strict=True):
+    config, raw = records[0].config, dict[str, dict[int, NDArray[np.float64]]]()
+    for record in records:
+        raw.setdefault(record.member.game, {})[record.member.seed] = np.array([run_score(record, weights)])
+    return Curves(name, evaluation_measurement(config, weights), np.array([config.total_frames]), raw)
+
+
+def iteration_curves(name: str, records: Sequence[RunRecord]) -> Curves | None:
+    """Scores as published ones are made, at each iteration the mean of the last five evaluations (``curves.averaged``).
+
+    None if a run of these, finished and of one setting, was not evaluated after every iteration.
+    """
+    config, raw = records[0].config, dict[str, dict[int, NDArray[np.float64]]]()
+    ends = range(config.iteration_frames, config.total_frames, config.iteration_frames)
+    frames = [*ends, config.total_frames]
+    for record in records:
+        points = iteration_scores(record)
+        if not set(frames) <= set(points):
+            return None
+        scores = averaged(np.array([points[each] for each in frames]))
         raw.setdefault(record.member.game, {})[record.member.seed] = scores
-    return Curves(name, evaluation_measurement(config, weights), frames, raw)
+    return Curves(name, evaluation_measurement(config, averaged=True), np.array(frames, np.int64), raw)
 
 
 def iteration_scores(record: RunRecord) -> dict[int, float]:
@@ -170,13 +173,16 @@ def training_curves(name: str, records: Sequence[RunRecord]) -> Curves:
 
 def training_measurement(config: DQNConfig) -> Measurement:
     """How training returns of ``config`` are measured."""
+    from dqn_ref.train import epsilon_at  # slow to import
+
     return Measurement(
         returns="training",
-        epsilon=config.epsilon_end,
+        epsilon=round(epsilon_at(config.total_agent_steps, config), 6),  # a short run's has not come to its end
         sticky_action_probability=config.sticky_action_probability,
         max_frames=config.max_episode_frames,
         life_loss_ends_episode=False,  # raw_return is that of the whole game, whatever a life lost does to learning
         best_network=False,
+        averaged=True,
     )
 
 

@@ -13,7 +13,7 @@ from benchmarks import baselines
 from benchmarks.curves import Curves, Measurement
 from benchmarks.imports.detect import read_scores
 from benchmarks.reference import nature_scores, published_points
-from benchmarks.scores import evaluation_curves, training_curves
+from benchmarks.scores import evaluation_curves, iteration_curves, training_curves
 from benchmarks.store import Store
 from dqn_ref.config import UserError
 from dqn_ref.records import RunRecord
@@ -26,6 +26,7 @@ _DOPAMINE = Measurement(
     max_frames=108_000,
     life_loss_ends_episode=False,
     best_network=False,
+    averaged=True,
 )
 # data/SOURCES.md
 PUBLISHED = {
@@ -37,6 +38,7 @@ PUBLISHED = {
         sticky_action_probability=0.0,
         life_loss_ends_episode=False,
         best_network=False,
+        averaged=True,
     ),
     NATURE_2015: Measurement(
         returns="evaluation",
@@ -45,6 +47,7 @@ PUBLISHED = {
         max_frames=18_000,
         life_loss_ends_episode=False,
         best_network=True,
+        averaged=False,
     ),
 }
 
@@ -67,7 +70,7 @@ def published(name: str) -> Curves:
     if name not in PUBLISHED:
         raise UserError(f"No published scores are called {name!r}; known are: {', '.join(PUBLISHED)}.")
     if name == NATURE_2015:
-        raw = {game: {0: np.array([row.dqn])} for game, row in nature_scores().items()}
+        raw = {game: {0: np.array([score])} for game, score in nature_scores().items()}
         return Curves(name, PUBLISHED[name], np.array([200_000_000]), raw)
     points = published_points()[name]
     frames = sorted({budget for seeds in points.values() for scores in seeds.values() for budget in scores})
@@ -82,7 +85,7 @@ def published(name: str) -> Curves:
 
 
 def find_scores(word: str, store: Store, weights: str = "last") -> list[Curves]:
-    """Scores that ``word`` names; of our own runs both kinds, their evaluation first and then their training returns.
+    """Scores that ``word`` names; of our own runs every kind, evaluations first and then training returns.
 
     Args:
         word: a published source, a stored baseline, a folder of our runs, or a file or folder of others' scores.
@@ -113,8 +116,9 @@ def find_records(word: str, store: Store) -> list[RunRecord]:
 
 
 def run_folders(path: Path) -> list[Path]:
-    """Folders of our runs at ``path``: itself, or those directly in it."""
-    return sorted(file.parent for pattern in ("run.json", "*/run.json") for file in path.glob(pattern))
+    """Folders of our runs at ``path``: itself, or those below it, however deep, but for failed ``attempts``."""
+    found = sorted(file.parent for file in path.rglob("run.json"))
+    return [each for each in found if each == path or each.parent == path or each.parent.name != "attempts"]
 
 
 def run_curves(
@@ -123,7 +127,7 @@ def run_curves(
     """Evaluation scores and training returns of finished runs of one setting.
 
     Args:
-        iterations: of runs that were evaluated after every iteration, scores made as published ones are.
+        iterations: begin with the scores of all iterations, where every run was evaluated after each of its own.
 
     Raises:
         UserError: a run is not finished or not evaluated, is there twice, or is of another setting.
@@ -133,10 +137,14 @@ def run_curves(
             f"{name} has runs that are not finished: {', '.join(unfinished)}. Finish them, or move them away."
         )
     training = training_curves(name, records)  # checks that they are of one setting
-    return [evaluation_curves(name, records, weights, iterations=iterations), training]
+    followed = iteration_curves(name, records) if iterations and weights == "last" else None
+    return [*([followed] if followed else []), evaluation_curves(name, records, weights), training]
 
 
 def alike(first: Sequence[Curves], second: Sequence[Curves]) -> tuple[Curves, Curves]:
-    """One of each, measured as alike as there is: evaluation beside evaluation, or training beside training."""
+    """One of each, measured as alike as there is: evaluation beside evaluation, or training beside training.
+
+    Of equal ones the first.
+    """
     pairs = [(one, other) for one in first for other in second]
     return min(pairs, key=lambda pair: len(pair[0].measured.differences(pair[1].measured)))

@@ -144,6 +144,8 @@ class Store:
                 raise UserError(
                     f"Another runner (process {lock.read().strip()}) works in {folder}. Wait for it, or stop it first."
                 ) from None
+            except OSError:
+                pass  # a file system without locks
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()

@@ -107,7 +107,10 @@ class Extend:
 
 @dataclass
 class Evaluate:
-    """Play episodes with the network of a finished run, and add them to its evaluation.json."""
+    """Play episodes with the network of a finished run, and add them to its evaluation.json.
+
+    An evaluation that is there already is printed, not repeated; `record` plays an episode of it again.
+    """
 
     run_dir: tyro.conf.Positional[Path]
     """Folder of the run."""

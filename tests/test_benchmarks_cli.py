@@ -220,6 +220,16 @@ def test_plan_prices_what_is_missing_and_writes_nothing(call, results):
     assert not results.exists()
 
 
+def test_a_damaged_record_of_another_group_does_not_stop_a_plan(call, results, runs):
+    broken = results / "runs" / "nature-v1-10M" / "phoenix-s0" / "run.json"
+    broken.parent.mkdir(parents=True)
+    broken.write_text('{"schema": 1, "mem')
+    code, out, _ = call("plan", *ASKED)
+    assert code == 0
+    [row] = [line.split() for line in out.splitlines() if line.split()[:2] == ["nature-v1", "10M"]]
+    assert row[2] == row[3]  # all are missing
+
+
 def test_plan_knows_the_costs_from_runs_that_are_there(call, runs, monkeypatch):
     monkeypatch.setattr(suite_commands, "measure", lambda *_: pytest.fail("the runs are there"))
     code, out, _ = call("plan", *ASKED)

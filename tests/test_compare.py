@@ -270,6 +270,35 @@ def test_evaluations_after_every_iteration_make_scores_as_published_ones_are(sto
     assert comparison.games == ("assault",)
 
 
+def test_runs_that_were_evaluated_on_their_way_meet_those_that_were_not_by_their_final_networks(store, tmp_path):
+    """Equal final networks: the mean of five evaluations beside one alone would tell them apart."""
+    evaluated_after_iterations(tmp_path / "followed" / "assault-s0", [10, 20, 30, 40, 50, 60, 80])
+    write_run(tmp_path / "not" / "assault-s0", "assault", 0, score=80, frames=7 * M, protocol=NATURE)
+    pair = alike(*(find_scores(str(tmp_path / name), store) for name in ("followed", "not")))
+    assert [each.raw["assault"][0].tolist() for each in pair] == [[80], [80]]
+    assert pair[0].measured.differences(pair[1].measured) == []
+    theirs = published("nnabla-rl-dqn")
+    followed, alone = (alike(find_scores(str(tmp_path / name), store), [theirs])[0] for name in ("followed", "not"))
+    assert followed.raw["assault"][0][-1] == 52
+    difference = "what a score is: one point alone against mean of the newest five points"
+    assert [difference in each.measured.differences(theirs.measured) for each in (followed, alone)] == [False, True]
+
+
+def test_the_epsilon_of_training_is_the_one_that_a_run_ended_with(store, tmp_path):
+    """At 2M frames 450,000 of epsilon's 1M agent steps are done: 1 - .9 * .45."""
+    write_run(tmp_path / "runs" / "assault-s0", "assault", 0, score=1, frames=2 * M, protocol=NATURE)
+    assert find_scores(str(tmp_path / "runs"), store)[-1].measured.epsilon == pytest.approx(0.595)
+
+
+def test_runs_in_folders_of_folders_are_ours_too_and_failed_attempts_are_not(store, runs):
+    above = runs.parent
+    write_run(runs / "attempts" / "phoenix-s1-1", "phoenix", 1, status="failed")
+    assert [sorted(each.raw) for each in find_scores(str(above), store)] == [
+        ["battle_zone", "name_this_game", "phoenix"]
+    ] * 2
+    assert find_scores(str(above), store)[0].measured.returns == "evaluation"
+
+
 def test_runs_of_which_one_lacks_an_iteration_have_their_final_evaluation_alone(store, tmp_path):
     evaluated_after_iterations(tmp_path / "runs" / "assault-s0", [10, 20, 30, 40, 50, 60, 80])
     write_run(tmp_path / "runs" / "assault-s1", "assault", 1, score=7, frames=7 * M, protocol=NATURE)

@@ -22,6 +22,7 @@ from benchmarks.jobs import Job
 from benchmarks.store import Store
 from dqn_ref.config import UserError
 from dqn_ref.protocols import CI, NATURE
+from dqn_ref.provenance import machine
 from dqn_ref.records import RunRecord
 from dqn_ref.seeds import Member
 
@@ -251,12 +252,18 @@ def test_finished_runs_price_their_variant(store):
     for seed, seconds in ((0, "10:00:40"), (1, "10:01:20")):
         folder = store.failures(matrix.group) / "gamma-0.5" / f"pong-s{seed}"
         write_run(folder, "pong", seed, score=1, config=matrix.config(VARIANTS["gamma-0.5"]))
-        edit_json(folder / "run.json", started="2026-01-01T10:00:00+00:00", ended=f"2026-01-01T{seconds}+00:00")
+        provenance = RunRecord.read(folder).run["provenance"] | {"machine": machine()}
+        times = {"started": "2026-01-01T10:00:00+00:00", "ended": f"2026-01-01T{seconds}+00:00"}
+        edit_json(folder / "run.json", provenance=provenance, **times)
     places = matrix.places(store)
     prices = Prices(COSTS, made_seconds(places))
     assert prices.seconds(matrix, VARIANTS["gamma-0.5"]) == 60
     assert prices.seconds(matrix, VARIANTS["reference"]) == COSTS.job_seconds(CI.config)
     assert prices.left(matrix, places, 2) == pytest.approx(7 * COSTS.job_seconds(CI.config) / 2)
+    elsewhere = provenance | {"machine": machine() | {"cpu": "Abacus"}}
+    for seed in (0, 1):
+        edit_json(store.failures(matrix.group) / "gamma-0.5" / f"pong-s{seed}" / "run.json", provenance=elsewhere)
+    assert made_seconds(matrix.places(store)) == {}  # how long another machine took says nothing here
 
 
 # ---------------------------------------------------------------------- real runs

@@ -161,6 +161,15 @@ def test_every_call_adds_a_session(tmp_path, measured, capsys):
     assert len(measured["sides"]) == 2
 
 
+def test_a_damaged_file_is_kept_beside_what_was_measured(tmp_path, measured):
+    call(tmp_path, "--rounds", "3")
+    stored_file(tmp_path).write_text("<<<<<<< ours")
+    assert call(tmp_path, "--rounds", "4") == 0
+    assert [len(each["rounds"]) for each in json.loads(stored_file(tmp_path).read_text())["sessions"]] == [4]
+    [older] = stored_file(tmp_path).parent.glob("aa.until-*.json")
+    assert older.read_text() == "<<<<<<< ours"
+
+
 def test_only_the_candidate_is_slowed(tmp_path, measured):
     call(tmp_path, "--rounds", "1")
     call(tmp_path, "--rounds", "1", "--slowdown", "1.3", "--device", "cpu")

@@ -222,6 +222,12 @@ def test_a_folder_that_a_run_made_for_its_hyperparameters_is_no_run(tmp_path):
     assert scores(read_scores(tmp_path)) == SCORES
 
 
+def test_a_run_in_the_folder_of_another_is_one_of_its_own(tmp_path):
+    place = cleanrl(tmp_path, EPISODES, last_step=2_499)
+    cleanrl(place, EPISODES, seed=2, last_step=2_499)
+    assert sorted(read_scores(tmp_path).raw["breakout"]) == [1, 2]
+
+
 def test_two_runs_in_one_folder_are_seen(tmp_path):
     place = cleanrl(tmp_path, EPISODES)
     first = next(place.iterdir())

@@ -137,7 +137,7 @@ def test_a_run_of_all_their_choices_is_named_so(tmp_path):
     text = markdown(store)
     names = ["this DQN", "this DQN, with nnabla-rl's choices", "nnabla-rl-dqn", "random play, published", "human"]
     assert [name for name, *_ in rows_of(text, "assault")] == names
-    printed = "--history-padding first_frame --initial-weights he_normal --error-scale 2"
+    printed = "--history-padding first_frame --initial-weights he_normal --error-scale 2.0"
     assert f"which here are `{printed}`, and that" in text
     assert tyro.cli(DQNConfig, args=printed.split()) == dataclasses.replace(NATURE.config, **CHOICES)
 

@@ -271,6 +271,13 @@ def test_a_healthy_file_ends_with_0_and_says_how_many_rules_looked(write, capsys
     assert "2 could not look (evaluation-epsilon, evaluation-episodes)" in printed
 
 
+def test_a_file_that_no_rule_can_judge_is_not_sound(write, capsys):
+    assert main(["lint", str(write({"replay_capacity": 2_000}))]) == 2
+    printed = capsys.readouterr().out
+    assert "No rule could look" in printed
+    assert "nothing found" not in printed
+
+
 def test_hints_alone_end_with_0(write):
     assert main(["lint", str(write(CLEANRL))]) == 0
 

@@ -43,6 +43,13 @@ def test_the_deviation_by_hand():
     assert played.deviation(played) == pytest.approx(expected)
 
 
+def test_equal_scores_without_a_spread_are_no_distance_apart():
+    """Chance scores 0 in Freeway, and every episode of ours may too."""
+    played = Played("freeway", "random", [[0, 0, 0]], 100)
+    assert played.deviation(played) == 0
+    assert Played("freeway", "random", [[-1, -1]], 100).deviation(played) == -math.inf
+
+
 def test_the_published_mean_is_as_uncertain_as_chance_whichever_policy_is_held_against_it():
     """Ours: 100 above, of 98 and 102, standard error 2. Theirs: 30 episodes with the spread of chance, 6."""
     chance_played = Played("qbert", "random", [[RANDOM - 6, RANDOM, RANDOM + 6]], 100)

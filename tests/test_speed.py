@@ -222,7 +222,7 @@ def test_ratios():
 
 def test_the_fit_recovers_a_straight_line_and_says_how_far_it_is_off():
     fit = result.step_fit(made_up())
-    assert fit == pytest.approx({"base": 0.010, "per_member": 0.005, "largest_misfit": 0}, abs=1e-12)
+    assert fit == pytest.approx({"base": 0.010, "per_member": 0.005, "largest_misfit": 0, "most": 4}, abs=1e-12)
     bent = made_up() | {"training[4]": training(4, 4 * 0.040)}  # steps of 15, 20 and 40 ms
     mean_p, mean_t = 7 / 3, 25.0  # least squares by hand, in milliseconds
     slope = sum((p - mean_p) * (t - mean_t) for p, t in ((1, 15), (2, 20), (4, 40))) / (16 / 9 + 1 / 9 + 25 / 9)
@@ -274,7 +274,9 @@ def test_the_tables_show_the_numbers():
     assert ["host", "overhead", "3,000.0", "18.8%", "3,000.0", "18.8%"] in [line.split() for line in text.splitlines()]
     assert "over emulators" in text
     assert "50.0%" in text
-    assert result.summary(made_up(), "cpu")[0].startswith("A step of P members takes about 10,000 + 5,000 * P µs")
+    assert result.summary(made_up(), "cpu")[0].startswith(
+        "A step of P members of one game takes about 10,000 + 5,000 * P µs (up to 4 of them; largest misfit 0%)."
+    )
     assert "Not measured: statistics." in result.summary(made_up(), "cpu")
 
 

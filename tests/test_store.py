@@ -1,5 +1,6 @@
 """The results folder: what is there is told truly, nothing is overwritten, nothing foreign is taken in."""
 
+import errno
 import hashlib
 import json
 import os
@@ -293,6 +294,15 @@ def test_a_group_is_free_again_when_its_runner_is_done_or_died(store):
         raise KeyError
     with store.exclusive(store.runs("group")):
         pass
+
+
+def test_a_file_system_without_locks_stops_no_runner(store, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(store_module.fcntl, "flock", no_locks)
+    with store.exclusive(store.runs("group")):
+        assert (store.runs("group") / ".lock").read_text() == str(os.getpid())
 
 
 def test_runners_of_different_groups_do_not_meet(store):

@@ -189,6 +189,14 @@ def test_events_and_monitor_files_of_one_run_are_one_log(tmp_path):
     assert log.series["loss"].values == pytest.approx([0.2])
 
 
+def test_events_in_a_folder_beside_monitor_files_are_not_left_out_in_silence(tmp_path):
+    """Stable-Baselines3 with its Monitor and its tensorboard_log on one folder."""
+    events(tmp_path / "DQN_1", {"rollout/ep_rew_mean": [(4_000, 1.5)], "train/loss": [(4_000, 0.2)]})
+    (tmp_path / "monitor.csv").write_text('#{"t_start": 1.5, "env_id": "BreakoutNoFrameskip-v4"}\nr,l,t\n2.0,700,1.0\n')
+    with pytest.raises(UserError, match=r"holds 2 runs .*DQN_1.*Point at one"):
+        read_log(tmp_path)
+
+
 # ---------------------------------------------------------------------- others, by a mapping
 
 MAPPING = {
@@ -199,6 +207,13 @@ MAPPING = {
     "metrics": {"loss": "train/td", "frames_per_second": {"name": "speed", "scale": 3}, "episode_return": "score"},
     "settings": {"discount": 0.5, "reward_clip": 1},
 }
+
+
+def test_a_period_in_updates_says_alone_that_the_target_does_not_lag(tmp_path):
+    (tmp_path / "map.json").write_text(json.dumps(MAPPING | {"settings": {"target_period_updates": 1}}))
+    path = table(tmp_path / "log.csv", ["env_step", "train/td", "speed", "score"],
+                 [[10_000 * k, 0.5, 10, k] for k in range(1, 41)])  # fmt: skip
+    assert diagnose(read_log(path, tmp_path / "map.json")).top == "no-target-lag"
 
 
 def test_a_mapping_names_scales_and_settings(tmp_path):

@@ -31,7 +31,8 @@ class Lint:
     """Look for what keeps a DQN from learning in its configuration alone, in no time.
 
     Of a file of hyperparameters, named as here, as in Stable-Baselines3 (DQN's arguments, or the RL Zoo's) or as in
-    CleanRL (dqn_atari.py's arguments), or of a run's folder. What is not in it is unknown, and rules on it are silent.
+    CleanRL (dqn_atari.py's arguments), or of a run's folder. What is not in it is unknown, and rules on it are silent;
+    in the names of others it is what their code has.
     """
 
     config: tyro.conf.Positional[Path]
@@ -43,14 +44,14 @@ class Lint:
 
 
 def lint_command(arguments: Lint) -> int:
-    """Print what the rules find; exit code 1 if that is more than hints."""
+    """Print what the rules find; exit code 1 if that is more than hints, 2 if no rule could look."""
     subject, found = _read(arguments.config, arguments.dialect)
     looked = lint(found.setup)
     if arguments.as_json:
         print(json.dumps(as_json(arguments.config, found, looked), indent=1))
     else:
         _show(subject, found, looked)
-    return 1 if looked.grave else 0
+    return 1 if looked.grave else 0 if looked.looked else 2
 
 
 def _read(path: Path, dialect: str | None) -> tuple[str, Translated]:
@@ -111,7 +112,10 @@ def _show(subject: str, found: Translated, looked: Looked) -> None:
         console.print(findings_table(looked.findings))
     say("")
     rules = f"{len(looked.looked)} rules looked"
-    say(f"{rules}: {count_words(looked.findings)}." if looked.findings else f"{rules}, nothing found.")
+    if looked.looked:
+        say(f"{rules}: {count_words(looked.findings)}." if looked.findings else f"{rules}, nothing found.")
+    else:
+        say("No rule could look: too little of the setup is known.")
     if looked.blind:
         facts = sorted({fact for missing in looked.blind.values() for fact in missing})
         say(f"{len(looked.blind)} could not look ({', '.join(looked.blind)}); unknown: {', '.join(facts)}.")

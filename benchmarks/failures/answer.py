@@ -146,8 +146,9 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def copies(config: DQNConfig) -> int:
-    """Copies to the target network in a run of ``config``, of the reference or a variant that keeps its period."""
-    return (config.total_agent_steps - config.replay_start_agent_steps) // config.target_period_agent_steps
+    """Copies of a network that has learnt, in a run of ``config``: the reference's, or one that keeps its period."""
+    period = config.target_period_agent_steps
+    return (config.total_agent_steps - 1) // period - config.replay_start_agent_steps // period
 
 
 def rise(store: Store) -> str:

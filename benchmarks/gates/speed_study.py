@@ -21,6 +21,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,7 @@ def add_rounds(arguments: CalibrateSpeed, store: Store) -> Path:
     measured = content("pairs", plan, said, [session])
     path = store.speed(measured["machine"]) / "aa.json"
     grown = False
-    if path.exists():
+    with suppress(UserError):  # what is damaged, or not there, keeps nothing that was measured from being stored
         older = Measurement.read(path)
         if older.content["settings"] == measured["settings"] and older.names() == set(measured["work"]):
             measured["sessions"] = [*older.content["sessions"], session]

@@ -72,6 +72,7 @@ MEASURED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "sticky_action_probability": ("a number from 0 to 1", _share),
     "max_frames": ("a whole number above 0", _count),
     "life_loss_ends_episode": ("true or false", lambda value: type(value) is bool),
+    "best_network": ("true or false", lambda value: type(value) is bool),
 }  # here null means: not known, whatever the log says
 
 

@@ -48,7 +48,7 @@ def read(root: Path, paths: Sequence[Path], name: str, declared: Declared) -> Cu
 
 
 def _runs(logs: Sequence[Log], declared: Declared) -> list[Log]:
-    """Logs with scores. A folder within a run that has none is part of that run, e.g. that of add_hparams.
+    """Logs with scores. One without, within a run, is part of that run, e.g. that of add_hparams.
 
     Raises:
         UserError: a log has none and is no part of another.
@@ -56,9 +56,9 @@ def _runs(logs: Sequence[Log], declared: Declared) -> list[Log]:
     wanted = [declared.tag] if declared.tag else [tag for tags in TAGS.values() for tag in tags]
     runs: list[Log] = []
     for log in logs:  # sorted: a folder comes before what is in it
-        if any(run.folder in log.folder.parents for run in runs):
-            continue
         if not set(wanted) & set(log.scalars):
+            if any(run.folder in log.folder.parents for run in runs):
+                continue
             found = ", ".join(map(shown, sorted(log.scalars)[:8])) or "none at all"
             raise UserError(
                 f"{log.folder} has no scalar called {' or '.join(wanted)}; it has {found}. Move it away if it never "

@@ -21,7 +21,7 @@ class Step:
 
 def steps(content: Content) -> list[Step]:
     """From an empty machine to this page."""
-    asked, config = content.asked, content.asked.matrix.config
+    asked = content.asked
     options = clean(shlex.join(asked.options()))
     found = list[Step]()
     [commit] = [fact for fact in content.facts if fact.section == "source" and fact.name == "commit"][:1]
@@ -39,9 +39,8 @@ def steps(content: Content) -> list[Step]:
     found.append(Step("The drawings as files", f"python -m benchmarks plot {options}"))
     found.append(
         Step(
-            "An evaluation, played again",
-            f"python -m dqn_ref evaluate RUN_DIR --episodes {config.evaluation_episodes} "
-            f"--max-frames {config.evaluation_max_frames}",
+            "An evaluation's episode, played again and compared with evaluation.json",
+            "python -m dqn_ref record RUN_DIR",
             "Needs the run's weights, which a stored baseline does not hold." if asked.baseline else "",
         )
     )

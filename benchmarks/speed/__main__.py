@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -19,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from benchmarks.costs import format_seconds
+from benchmarks.jobs import end_when_told
 from benchmarks.speed import result as results
 from benchmarks.speed.catalogue import BENCHES, GAME, SUITE, expected_names, kind_of
-from benchmarks.store import Store
+from benchmarks.store import Store, read_stored
 from dqn_ref.config import UserError
 from dqn_ref.provenance import SOURCE, machine, source_revision, version_of
 from dqn_ref.records import now
@@ -138,12 +138,9 @@ def draw(result: Mapping[str, Any], folder: Path) -> None:
     print(f"Drawn in {draw_speed(result, folder)[0].parent}")
 
 
-def read_stored(path: Path) -> dict[str, Any]:
+def measurement_at(path: Path) -> dict[str, Any]:
     """A stored measurement. Raises UserError: not there, or not one."""
-    try:
-        result = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}.") from None
+    result = read_stored(path)
     if not isinstance(result, dict) or result.get("schema") != results.SCHEMA or "benchmarks" not in result:
         raise UserError(f"{path} is no speed measurement of schema {results.SCHEMA}.")
     return result
@@ -175,12 +172,12 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     folder = asked.results or (None if asked.quick else Path("results"))
     members = tuple(sorted(set(asked.members))) if asked.members else None
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_when_told()
     try:
-        if folder:
+        if folder and not asked.show:
             Store(folder).check_writable()
         broken_off = folder or Path()
-        result = read_stored(asked.show) if asked.show else measure(asked.device, members, asked.quick, broken_off)
+        result = measurement_at(asked.show) if asked.show else measure(asked.device, members, asked.quick, broken_off)
         console.print()
         show(result)
         print(f"Measured in {format_seconds(result['seconds'])}.")

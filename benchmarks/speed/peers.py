@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.jobs import end_when_told, end_with_parent
 from benchmarks.markdown import table
 from benchmarks.speed.contestants.span import Settings, as_argument
 from benchmarks.store import Store
@@ -82,7 +83,7 @@ def measure(contestant: Contestant, settings: Settings) -> dict[str, Any]:
     """
     own = replace(settings, changes=contestant.changes)
     command = [str(contestant.python()), "-m", f"benchmarks.speed.contestants.{contestant.module}", as_argument(own)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, preexec_fn=end_with_parent)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
         raise UserError(f"Measuring {contestant.name} failed (exit code {done.returncode}): {last}")
@@ -198,6 +199,7 @@ def main() -> int:
         parser.error(f"--rounds must be 1 or above, --steps a multiple of {defaults.steps_per_update}")
     if arguments.only and arguments.results:
         parser.error("--results stores a comparison of all; leave out --only")
+    end_when_told()
     try:
         if arguments.results:
             Store(arguments.results).check_writable()

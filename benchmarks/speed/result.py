@@ -99,7 +99,8 @@ def step_fit(measured: Measured) -> dict[str, float] | None:
     seconds = np.array([4 * m * unit_seconds(measured, f"training[{m:.0f}]") for m in members])
     per_member, base = np.polyfit(members, seconds, 1)
     misfit = np.abs(base + per_member * members - seconds) / seconds
-    return {"base": float(base), "per_member": float(per_member), "largest_misfit": float(misfit.max())}
+    most = float(members.max())
+    return {"base": float(base), "per_member": float(per_member), "largest_misfit": float(misfit.max()), "most": most}
 
 
 def split_of(measured: Measured, size: str, device: str) -> dict[str, float]:
@@ -183,7 +184,7 @@ def split_table(measured: Measured, device: str) -> Table:
         cells = [text for each in splits for text in (f"{each[part] * 1e6:,.1f}", f"{each[part] / each['wall']:.1%}")]
         table.add_row(part.replace("_", " "), *cells)
     shares = [text for each in splits for text in (f"{each['host_overhead'] / each['emulators_alone']:.1%}", "")]
-    table.add_row("host overhead over emulators", *shares)
+    table.add_row("host overhead over emulators alone", *shares)
     return table
 
 
@@ -211,8 +212,8 @@ def summary(measured: Measured, device: str) -> list[str]:
     lines = []
     if (fit := step_fit(measured)) and fit["base"] > 0:  # else noise is all that the line tells
         lines.append(
-            f"A step of P members takes about {fit['base'] * 1e6:,.0f} + {fit['per_member'] * 1e6:,.0f} * P µs "
-            f"(largest misfit {fit['largest_misfit']:.0%})."
+            f"A step of P members of one game takes about {fit['base'] * 1e6:,.0f} + {fit['per_member'] * 1e6:,.0f} "
+            f"* P µs (up to {fit['most']:.0f} of them; largest misfit {fit['largest_misfit']:.0%})."
         )
     beside = fmean(member_bytes(training) for _, training in training_sizes(measured))
     lines.append(

@@ -159,7 +159,7 @@ def finished(store: Store) -> list[DiagnosedRun]:
 
 def _looked(group: str, variant: str, record: RunRecord) -> DiagnosedRun:
     findings = lint(Setup.of(record.config)).findings
-    provenance = record.run["provenance"]
+    provenance = record.provenances[0]
     return DiagnosedRun(
         group=group,
         variant=variant,

@@ -120,7 +120,8 @@ def _files(path: Path) -> _Found:
             tables=tuple(each for each in here if each.name == "progress.csv"),
             monitors=tuple(each for each in here if stable_baselines3.is_monitor(each)),
         )
-        within = any(above.folder in run.folder.parents for above in found)  # e.g. the events of add_hparams
+        # The events of add_hparams lie within those of their run.
+        within = any(above.events and above.folder in run.folder.parents for above in found)
         if (run.events or run.tables or run.monitors) and not within:
             found.append(run)
     if not found:

@@ -128,6 +128,8 @@ def read_mapping(path: Path) -> Names:
     for name, value in facts.items():
         if not (value is None or isinstance(value, bool) or _number(value)):
             raise UserError(f"{path}: settings.{name} must be a number, true, false or null, got {str(value)[:60]!r}.")
+    if facts.get("target_period_updates") is not None:  # which says it alone
+        facts = {"target_period_agent_steps": None, "update_period_agent_steps": None, **facts}
     step, per_step = content.get("step"), content.get("frames_per_step")
     if per_step is not None and not (type(per_step) is int and 0 < per_step <= 1_000):
         raise UserError(f"{path}: frames_per_step must be a whole number from 1 to 1000, got {str(per_step)[:60]!r}.")
