@@ -352,7 +352,8 @@ def test_docs_doctor_md_says_in_words_what_its_table_shows_to_be_missed():
     first = re.search(r"the right cause first in (\d+) of (\d+) ", part)
     readme = " ".join((Path(__file__).parent.parent / "README.md").read_text().split())
     assert (
-        f"names the fault that was put in first in {first[1]} of {first[2]} runs, and none in {healthy[3]} so" in readme
+        f"In {first[1]} of {first[2]} runs of 100k frames with a planted fault the first cause that it names is that "
+        f"fault; in {healthy[3]} sound ones it names none." in readme
     )
     assert 0 < int(healthy[2]) < int(healthy[3])
     assert "Lint has a rule for each fault but one, an epsilon that is nearly the reference's own" in said

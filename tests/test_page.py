@@ -444,6 +444,7 @@ def test_published_scores_stand_beside_the_papers_protocol_only(nature_page, pag
         "kind of returns: evaluation returns against training returns",
         "epsilon: epsilon 0.05 against epsilon 0.01",
         "sticky actions: no sticky actions against sticky actions 0.25",
+        "what a score is: one point alone against mean of the newest five points",
     )
     assert rivals[0][3] == "; ".join(differences)
     assert "; ".join(differences) in nature_page.one("section", id="games").text

@@ -129,10 +129,10 @@ def test_what_the_readme_calls_shown_and_not_shown():
     assert all(float(lowest) > 1 for ratios in peers for lowest in ratios)
     words = " ".join(text.split())
     assert (
-        "longer than 2M frames, 1 % of the paper's. At that budget it [plays better than chance](#does-it-learn)"
+        "2M frames, 1 % of the paper's. At that budget [nine of ten networks play better than chance](#does-it-learn)"
         in words
     )
-    assert "about as well as a published DQN when given that DQN's choices, as far as so few seeds can tell." in words
+    assert "it scores about as that DQN does, in six games, as far as so few seeds can tell. No GPU" in words
     assert "No GPU has run it." in words
     kept = [path for path in (ROOT / "results").glob("*/**/run.json") if path.parts[len(ROOT.parts) + 1] != "runs"]
     runs = [json.loads(path.read_text()) for path in kept]
