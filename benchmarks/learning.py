@@ -21,14 +21,13 @@ from benchmarks.permutation import mean_test, number_of, permutation_test, stand
 from benchmarks.random_play import chance
 from benchmarks.reference import human_and_random
 from benchmarks.scores import protocol_evaluation
-from benchmarks.sources import ORIGINS, published, run_curves, run_folders
+from benchmarks.sources import NNABLA, ORIGINS, published, run_curves, run_folders
 from benchmarks.store import Store
 from benchmarks.words import p_value, revisions
 from dqn_ref.config import DQNConfig, UserError, format_frames
 from dqn_ref.provenance import machine_words
 from dqn_ref.records import RunRecord
 
-PUBLISHED = "nnabla-rl-dqn"
 # What of it is neither the paper's nor ours, and an option here; and what is none. Seen in its dqn_reproduction.py, and
 # in what that calls, at the revision published.
 CHOICES = {"history_padding": "first_frame", "initial_weights": "he_normal", "error_scale": 2.0}
@@ -121,7 +120,7 @@ def games_followed(games: Sequence[str], groups: Sequence[Group], theirs: Curves
 
 def markdown(store: Store) -> str:
     """The runs beside the published ones, what their values explain, and what all this stands on."""
-    groups, theirs = read_groups(store), published(PUBLISHED)
+    groups, theirs = read_groups(store), published(NNABLA)
     games = common_games(groups, theirs)
     followed = games_followed(games, groups, theirs)
     evaluation = groups[0].curves.measured
@@ -132,10 +131,10 @@ def markdown(store: Store) -> str:
         "compare, is the mean of the evaluations after each million frames until then. *Above random play*: the "
         "episodes of a run's last network against random play at the agent's frame skip, by a one-sided permutation "
         "test.",
-        f"{PUBLISHED}: {ORIGINS[PUBLISHED]}, the paper's settings, except for its choices, which here are "
+        f"{NNABLA}: {ORIGINS[NNABLA]}, the paper's settings, except for its choices, which here are "
         f"`{' '.join(option_words(CHOICES))}`, and that {DIFFERS}. Not measured alike, as far as known: "
         f"{'; '.join(evaluation.differences(theirs.measured)) or 'nothing'}.",
-        *_tests([*((group.name, group.curves) for group in groups), (PUBLISHED, theirs)]),
+        *_tests([*((group.name, group.curves) for group in groups), (NNABLA, theirs)]),
     ]
     return "\n".join([
         *(_game(store, game, groups, theirs) for game in followed),
@@ -162,7 +161,7 @@ def _game(store: Store, game: str, groups: Sequence[Group], theirs: Curves) -> s
         )
         for group in groups
     ]
-    rows.append((PUBLISHED, *_scores(theirs, game, budgets), *("" for _ in budgets)))
+    rows.append((NNABLA, *_scores(theirs, game, budgets), *("" for _ in budgets)))
     levels = [("random play, published", anchor.random), ("human", anchor.human)]
     if played := chance(store, game):
         levels.insert(0, ("random play, tested against", played.mean))
@@ -184,7 +183,7 @@ def _games_once(store: Store, games: Sequence[str], groups: Sequence[Group], the
             rows.append((game, group.name, format_frames(frames), *scores, *levels, explained))
     if rows:
         words = ("game", "runs of", "after")
-        names = ("score", PUBLISHED, "random play, tested against", "random play, published", "human", "explained")
+        names = ("score", NNABLA, "random play, tested against", "random play, published", "human", "explained")
         yield table((*words, *names), rows, words)
 
 

@@ -14,11 +14,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from benchmarks.curves import Curves
 from benchmarks.failures.inside import value_bound
-from benchmarks.learning import PUBLISHED, Group, budgets_of, common_games, evaluated, games_followed, read_groups
+from benchmarks.learning import Group, budgets_of, common_games, evaluated, games_followed, read_groups
 from benchmarks.plots.style import GREY, SMALL, TEXT, Look, frames_axis, look, number_axis, panels, save_figure, styled
 from benchmarks.plots.words import Entry, finish
 from benchmarks.reference import human_and_random
-from benchmarks.sources import published
+from benchmarks.sources import NNABLA, published
 from benchmarks.store import Store
 from dqn_ref.config import format_frames
 from dqn_ref.protocols import NATURE
@@ -29,7 +29,7 @@ _DASHED, _DOTTED = (0, (4, 3)), (0, (1, 1.5))
 
 def draw_learning(store: Store, folder: Path) -> list[Path]:
     """Draw the groups of results/learning beside the published runs into ``folder``; returns the files."""
-    return save_figure(long_runs(read_groups(store), published(PUBLISHED)), folder / NAME)
+    return save_figure(long_runs(read_groups(store), published(NNABLA)), folder / NAME)
 
 
 @styled
@@ -60,7 +60,7 @@ def long_runs(groups: Sequence[Group], theirs: Curves) -> Figure:
         values.set_xlabel("frames")
     axes[0, 0].set_ylabel("score of each network")
     axes[1, 0].set_ylabel("largest Q value")
-    names = [*(group.name.replace("`", "") for group in groups), PUBLISHED]
+    names = [*(group.name.replace("`", "") for group in groups), NNABLA]
     entries: list[Entry] = [
         (Line2D([], [], color=style.color, linestyle=style.line, marker=style.marker, markersize=4), name)
         for style, name in zip(map(look, range(len(groups) + 1)), names, strict=True)

@@ -36,7 +36,7 @@ from benchmarks.protocols import protocols_table
 from benchmarks.report import markdown, score_report
 from benchmarks.runner import Matrix
 from benchmarks.scores import ScoreMatrix
-from benchmarks.sources import published
+from benchmarks.sources import DOPAMINE, published
 from benchmarks.speed.drawings import draw_speed
 from benchmarks.speed.peers import SCHEMA as PEERS_SCHEMA
 from benchmarks.speed.peers import markdown as speed_markdown
@@ -62,7 +62,6 @@ PAGES = (
     Path("docs/lint.md"),
 )
 IMAGES = Path("docs/images")
-COMPARED = ("dopamine-dqn-rmsprop-2018", "dopamine-dqn-adam-mse-2021")
 COMPARED_FRAMES = 10_000_000
 
 
@@ -106,7 +105,7 @@ def draw_baseline(store: Store, folder: Path) -> list[Path]:
 
 def draw_published(_: Store, folder: Path) -> list[Path]:
     """Draw two published DQNs of Dopamine beside each other into ``folder``: what a comparison looks like."""
-    first, second = map(published, COMPARED)
+    first, second = map(published, DOPAMINE)
     return draw_comparison(first, second, COMPARED_FRAMES, suite_games("atari10"), folder, prefix="published-")
 
 

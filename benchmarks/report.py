@@ -12,13 +12,11 @@ from benchmarks.markdown import table as markdown_table
 from benchmarks.reference import human_and_random
 from benchmarks.runner import Matrix
 from benchmarks.scores import ScoreMatrix
-from benchmarks.sources import published
+from benchmarks.sources import DOPAMINE, published
 from benchmarks.statistics import AGGREGATES, Interval, aggregates, coverage_note
 from benchmarks.suites import suite_games
 from benchmarks.words import count
 from dqn_ref.config import UserError, format_frames
-
-PUBLISHED = "dopamine-dqn-rmsprop-2018"
 
 
 @dataclass(frozen=True)
@@ -131,6 +129,8 @@ def _nature_words(report: ScoreReport) -> str:
 
 
 def _published_words(millions: int) -> str:
-    scores = published(PUBLISHED).at(millions * 1_000_000, suite_games("atari10"))
+    scores = published(DOPAMINE[0]).at(millions * 1_000_000, suite_games("atari10"))
     iqm = AGGREGATES["IQM"](scores)
-    return f"a published DQN's IQM over Atari-10 is {iqm:.3f} at {millions}M frames ({PUBLISHED}, {len(scores)} seeds)"
+    return (
+        f"a published DQN's IQM over Atari-10 is {iqm:.3f} at {millions}M frames ({DOPAMINE[0]}, {len(scores)} seeds)"
+    )

@@ -19,6 +19,8 @@ from dqn_ref.config import UserError
 from dqn_ref.records import RunRecord
 
 NATURE_2015 = "nature-2015"
+NNABLA = "nnabla-rl-dqn"
+DOPAMINE = ("dopamine-dqn-rmsprop-2018", "dopamine-dqn-adam-mse-2021")  # the older one has the paper's optimiser
 _DOPAMINE = Measurement(
     returns="training",
     epsilon=0.01,
@@ -30,9 +32,8 @@ _DOPAMINE = Measurement(
 )
 # data/SOURCES.md
 PUBLISHED = {
-    "dopamine-dqn-rmsprop-2018": _DOPAMINE,
-    "dopamine-dqn-adam-mse-2021": _DOPAMINE,
-    "nnabla-rl-dqn": Measurement(
+    **dict.fromkeys(DOPAMINE, _DOPAMINE),
+    NNABLA: Measurement(
         returns="evaluation",
         epsilon=0.05,
         sticky_action_probability=0.0,
@@ -53,9 +54,8 @@ PUBLISHED = {
 
 # The same, to be named on a drawing.
 ORIGINS = {
-    "dopamine-dqn-rmsprop-2018": "google/dopamine 5873f54",
-    "dopamine-dqn-adam-mse-2021": "google/dopamine 5873f54",
-    "nnabla-rl-dqn": "sony/nnabla-rl d6c9999",
+    **dict.fromkeys(DOPAMINE, "google/dopamine 5873f54"),
+    NNABLA: "sony/nnabla-rl d6c9999",
     NATURE_2015: "Mnih et al. 2015, Extended Data Table 2",
 }
 

@@ -52,7 +52,7 @@ def resume_population(
         saved = [Checkpoint.load(folder) for folder in folders]
         config = stopped[0].config
         before = [_until_now(record, each.agent_step) for record, each in zip(stopped, saved, strict=True)]
-        recorded = before[0]["torch"]
+        recorded = before[0].get("torch", {})  # an older record may not say
         if different := [str(record.folder) for record in stopped if record.config != config]:
             raise UserError(
                 f"Runs go on side by side if they have one configuration: {', '.join(different)} has another than "
@@ -65,9 +65,8 @@ def resume_population(
                 f"{', '.join(f'{folder}: {step:,}' for folder, step in steps.items())}. Name the others in a command "
                 "of their own."
             )
-        device, torch_state = prepared(
-            config, len(stopped), device_name or recorded["device"], threads or recorded["threads"], graphs, halves
-        )
+        device_name, threads = device_name or recorded.get("device", "auto"), threads or recorded.get("threads")
+        device, torch_state = prepared(config, len(stopped), device_name, threads, graphs, halves)
         frames, runs = saved[0].agent_step * config.frames_per_agent_step, list[Run]()
         for record, each, former in zip(stopped, saved, before, strict=True):
             today = provenance(rom_md5(record.member.game), torch_state)
@@ -85,7 +84,7 @@ def _until_now(record: records.RunRecord, agent_step: int) -> Mapping[str, Any]:
     """The provenance under which a run came to its checkpoint; of attempts that left none, nothing is there."""
     frames = agent_step * record.config.frames_per_agent_step
     went_on = [each["provenance"] for each in record.run.get("resumed", []) if each["frames"] < frames]
-    provenance: Mapping[str, Any] = [record.run["provenance"], *went_on][-1]
+    provenance: Mapping[str, Any] = [record.provenances[0], *went_on][-1]
     return provenance
 
 

@@ -7,11 +7,11 @@ import pytest
 import tyro
 from fake_runs import evaluation, write_run
 
-from benchmarks.learning import CHOICES, PUBLISHED, markdown, read_groups
+from benchmarks.learning import CHOICES, markdown, read_groups
 from benchmarks.learning_drawing import long_runs, power_of_ten
 from benchmarks.plots.style import look
 from benchmarks.random_play import Played, as_record
-from benchmarks.sources import published
+from benchmarks.sources import NNABLA, published
 from benchmarks.store import Store
 from dqn_ref.config import DQNConfig, UserError
 from dqn_ref.protocols import NATURE
@@ -184,7 +184,7 @@ def test_games_of_runs_that_stopped_at_1m_share_a_table_and_are_not_drawn(tmp_pa
         ["robotank", "this DQN", "1M", "5.0, 7.0", "6.3, 3.9, 4.6", "2.0", "2.2", "11.9", "100%, 75%"],
     ]
     assert "| pong | after" not in text
-    assert len(long_runs(read_groups(store), published(PUBLISHED)).axes) == 2  # of Assault alone
+    assert len(long_runs(read_groups(store), published(NNABLA)).axes) == 2  # of Assault alone
 
 
 def test_a_game_that_was_not_published_has_no_table(tmp_path):
@@ -217,7 +217,7 @@ def test_the_drawing_has_a_mark_for_each_seed_and_a_line_for_its_values(tmp_path
             lambda frames: {M: 1, 2 * M: 1e15}.get(frames, "nan"),
         )
     groups = read_groups(store)
-    scores, values = long_runs(groups, published(PUBLISHED)).axes
+    scores, values = long_runs(groups, published(NNABLA)).axes
     marks = {line.get_marker(): [] for line in scores.lines}
     for line in scores.lines:
         marks[line.get_marker()].append(np.asarray(line.get_ydata(), float).round(1).tolist())

@@ -14,7 +14,7 @@ from benchmarks.permutation import mean_test, number_of
 from benchmarks.random_play import chance
 from benchmarks.reference import human_and_random
 from benchmarks.scores import iteration_scores, protocol_evaluation, run_score
-from benchmarks.sources import published
+from benchmarks.sources import NNABLA, published
 from benchmarks.store import Store
 from dqn_ref.protocols import NATURE
 from dqn_ref.records import RunRecord
@@ -32,7 +32,7 @@ def test_what_the_pages_say_of_the_long_runs():
     readme = words("README.md")
     text = words("docs/long-runs.md")
     groups = learning.read_groups(STORE)
-    (paper, control, he, like, *_), theirs = groups, published(learning.PUBLISHED)
+    (paper, control, he, like, *_), theirs = groups, published(NNABLA)
     assert [dict(group.records[0].overrides) for group in groups] == [
         {}, {"constant_reward": 0.02}, {"initial_weights": "he_normal"}, learning.CHOICES, learning.CHOICES,
         learning.CHOICES | {"reward_clip": None}, learning.CHOICES | {"target_period_updates": 1},
@@ -61,7 +61,7 @@ def test_what_the_pages_say_of_the_long_runs():
     climbed, published_climbs = (each.raw_at("crazy_climber", 2_000_000) for each in (like.curves, theirs))
     assert published_climbs.mean() < climbed.mean() < 1.05 * published_climbs.mean()
     assert "a test over both shows no difference (p 0.47), which with three seeds a side shows no equality" in text
-    assert f"{learning.LIKE_THEIRS} against {learning.PUBLISHED}, over 2 games after 2M frames: " in said
+    assert f"{learning.LIKE_THEIRS} against {NNABLA}, over 2 games after 2M frames: " in said
     assert ", p = 0.47 (two-sided" in said
     assert "ours with its weights alone is on average lower still, and with the released code's, lowest" in text
     assert ours.mean() < larger.mean() < 0.9 * alike.mean() < alike.mean() < others.mean() < 1.1 * alike.mean()
@@ -85,7 +85,7 @@ def test_what_the_page_says_of_the_network_that_gets_stuck():
 
 def test_what_the_pages_say_of_more_games():
     *_, more, _, _ = learning.read_groups(STORE)
-    theirs, text, readme = published(learning.PUBLISHED), words("docs/long-runs.md"), words("README.md")
+    theirs, text, readme = published(NNABLA), words("docs/long-runs.md"), words("README.md")
     assert sorted(record.member.name for record in more.records) == [
         "battle_zone-s0", "ms_pacman-s0", "road_runner-s0", "robotank-s0",
     ]  # fmt: skip
@@ -94,7 +94,7 @@ def test_what_the_pages_say_of_more_games():
     assert order[:6] == ["robotank", "assault", "road_runner", "tennis", "battle_zone", "ms_pacman"]
     assert "Robotank, Road Runner, Battle Zone and Ms. Pac-Man (Assault is second in that order; Tennis is" in text
     (found,) = [line for line in learning.markdown(STORE).splitlines() if "over 4 games after 1M frames" in line]
-    assert f"{learning.LIKE_THEIRS} against {learning.PUBLISHED}, over 4" in found
+    assert f"{learning.LIKE_THEIRS} against {NNABLA}, over 4" in found
     assert ", p = 0.66 (two-sided" in found
     assert "a test shows no difference to its three seeds (p 0.66): above all three in Battle Zone and Ms." in text
     assert "now higher, now lower (p 0.66 over the four)" in readme
@@ -156,7 +156,7 @@ def test_what_the_pages_say_of_the_runs_without_a_lagging_target():
     no_lag_name = "`target_period_updates = 1`"
     for against in (
         f"{learning.LIKE_THEIRS} against {learning.LIKE_THEIRS}, {no_lag_name}, over 2 games after 1M frames: ",
-        f"{learning.LIKE_THEIRS}, {no_lag_name} against {learning.PUBLISHED}, over 2 games after 1M frames: ",
+        f"{learning.LIKE_THEIRS}, {no_lag_name} against {NNABLA}, over 2 games after 1M frames: ",
     ):
         (found,) = [line for line in said.splitlines() if against in line]
         assert ", p = 0.005 (two-sided" in found

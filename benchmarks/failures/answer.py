@@ -17,14 +17,13 @@ from benchmarks.failures.variants import CLAIMS, CONTROL, REFERENCE, VARIANTS, V
 from benchmarks.markdown import folded, table
 from benchmarks.permutation import iqm
 from benchmarks.random_play import HELD, chance
-from benchmarks.sources import published
+from benchmarks.sources import DOPAMINE, published
 from benchmarks.store import Store
 from benchmarks.suites import suite_games
 from benchmarks.words import count, p_value, points, share
 from dqn_ref.config import DQNConfig, format_frames
 from dqn_ref.protocols import NATURE
 
-PUBLISHED = ("dopamine-dqn-rmsprop-2018", "dopamine-dqn-adam-mse-2021")
 EARLY_MILLIONS = (1, 2, 5, 10, 50)  # of frames
 RESAMPLES = 10_000
 
@@ -178,7 +177,7 @@ def published_early(store: Store) -> str:
     games = suite_games("atari10")
     rows = [
         (name, *(f"{float(iqm(curves.at(millions * 1_000_000, games).ravel())):.3f}" for millions in EARLY_MILLIONS))
-        for name, curves in ((name, published(name)) for name in PUBLISHED)
+        for name, curves in ((name, published(name)) for name in DOPAMINE)
     ]
     return table(("published DQN, IQM over Atari-10", *(f"{millions}M" for millions in EARLY_MILLIONS)), rows)
 

@@ -210,7 +210,7 @@ def ratio_gates(before: Sequence[Session], later: Sequence[Session], same: bool)
 
 
 def resampled_pairs(
-    rounds: Sequence[Mapping[str, float]], gate_rounds: int, gates: int, slowdown: float, seed: int = 0
+    rounds: Sequence[Mapping[str, float]], gate_rounds: int, gates: int, slowdown: float
 ) -> Counter[Verdict]:
     """Verdicts of ``gates`` drawn from blocks of log ratios, the sign of each round by a coin, as in the gate.
 
@@ -218,7 +218,7 @@ def resampled_pairs(
         rounds: log ratios by benchmark of each round, of A against A.
         slowdown: time ratio by which ``SLOWED_BENCHMARKS`` are made slower.
     """
-    draw, said = np.random.default_rng(seed), Counter[Verdict]()
+    draw, said = np.random.default_rng(0), Counter[Verdict]()
     slower = {name: math.log(slowdown) * (name in SLOWED_BENCHMARKS) for name in rounds[0]}
     for _ in range(gates):
         drawn = [rounds[number] for number in _blocks(draw, len(rounds), gate_rounds)]
@@ -230,9 +230,9 @@ def resampled_pairs(
     return said
 
 
-def resampled_ratios(rounds: Sequence[Session], gates: int, slowdown: float, seed: int = 0) -> Counter[Verdict]:
+def resampled_ratios(rounds: Sequence[Session], gates: int, slowdown: float) -> Counter[Verdict]:
     """What the gate says of ``gates`` whose sessions are drawn as six consecutive rounds of a tree's log ratios."""
-    draw, said = np.random.default_rng(seed), Counter[Verdict]()
+    draw, said = np.random.default_rng(0), Counter[Verdict]()
 
     def session() -> dict[Pair, float]:
         start = int(draw.integers(len(rounds) - ROUNDS_OF_A_SESSION + 1))

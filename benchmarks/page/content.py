@@ -21,10 +21,10 @@ from benchmarks.page.foreign import NOT_RECORDED, clean
 from benchmarks.page.games import Game, Rival, comparable, game_row, published_score, rivals
 from benchmarks.page.origins import Cost, Fact, Hyperparameter, commands, cost, facts, hyperparameters, roms
 from benchmarks.reference import human_and_random
-from benchmarks.report import PUBLISHED, score_report
+from benchmarks.report import score_report
 from benchmarks.runner import Matrix
 from benchmarks.scores import ScoreMatrix, evaluation_measurement, full_episodes, score_matrix, training_curves
-from benchmarks.sources import published
+from benchmarks.sources import DOPAMINE, published
 from benchmarks.statistics import Interval, coverage_note, predicted_median, prediction_note, sample_efficiency
 from dqn_ref.config import UserError
 from dqn_ref.protocols import NATURE
@@ -216,8 +216,8 @@ def _curve(matrix: Matrix, game: str, records: Sequence[RunRecord]) -> Chart:
         frames, together = next(iter(curves.values()))[0], np.stack([points for _, points in curves.values()])
         lines.append(_line("mean of seeds", "mean", frames, together.mean(axis=0)))  # NaN where one seed has no point
     if comparable(matrix):
-        budgets = published(PUBLISHED).frames[published(PUBLISHED).frames <= matrix.frames]
-        theirs = [published_score(PUBLISHED, game, budget) for budget in budgets.tolist()]
+        budgets = published(DOPAMINE[0]).frames[published(DOPAMINE[0]).frames <= matrix.frames]
+        theirs = [published_score(DOPAMINE[0], game, budget) for budget in budgets.tolist()]
         scores = np.array([each.score if each else np.nan for each in theirs], np.float64)
         lines.append(_line("published", "published", budgets, scores))
     shown = [each for each in lines if len(each.frames)]

@@ -17,14 +17,13 @@ from benchmarks.plots.shown import Shown, measured_words, prediction_lines, publ
 from benchmarks.plots.style import save_figure, short_frames
 from benchmarks.runner import Matrix
 from benchmarks.scores import ScoreMatrix, evaluation_measurement, score_matrix, training_curves
-from benchmarks.sources import published
+from benchmarks.sources import DOPAMINE, published
 from benchmarks.store import Store
 from benchmarks.words import count, revisions
 from dqn_ref.config import format_frames
 from dqn_ref.records import RunRecord
 
 OURS = "dqn-ref"
-BEHIND = "dopamine-dqn-rmsprop-2018"  # training returns, as a run's curves are
 NAMES = ("learning_curves", "games", "intervals", "profile", "sample_efficiency", "improvement")
 
 
@@ -36,7 +35,7 @@ def draw_all(
     Published sources that have the games at the matrix's budget stand beside its scores, and so do ``others``, such
     as a stored baseline. ``records`` are the matrix's finished runs, at least one.
     """
-    training, behind = training_curves(f"{OURS} (training)", records), published(BEHIND)
+    training, behind = training_curves(f"{OURS} (training)", records), published(DOPAMINE[0])
     covered, first = matrix.frames >= behind.frames[0], format_frames(int(behind.frames[0]))
     caption = [_caption(matrix, records)]
     if not covered:

@@ -16,7 +16,7 @@ NONE = "none"  # the row of the sound agent
 AGENTS = {"vector": "A small DQN on vectors", "image": "The reference on images"}
 
 
-def matrix_record(observation: Form = "vector", num_seeds: int = 3) -> dict[str, Any]:
+def matrix_record(observation: Form, num_seeds: int) -> dict[str, Any]:
     """Run every probe on every fault, and on the sound agent, with seeds from HELD_OUT: what is stored."""
     from benchmarks.doctor.probes.faults import FAULTS, probe_matrix
 
