@@ -140,9 +140,12 @@ DESCRIPTION = """The suite: runs a DQN on sets of Atari games and tells what its
   python -m benchmarks bench atari10                                        everything, on a small machine
   python -m benchmarks plan atari10                                         what it costs here
   python -m benchmarks bench atari10 --protocol nature --frames 10M --seeds 5   the paper's protocol
+
+Groups of commands, which the list below leaves out:
+
   python -m benchmarks gate scores | speed                                  did a change cost score or speed?
   python -m benchmarks baseline list | show | create | promote              what gates compare with
-  python -m benchmarks failures run | plan | status | table | plot          what keeps a DQN from learning"""
+  python -m benchmarks failures [run] | plan | status | table | plot        what keeps a DQN from learning"""
 
 
 def main(arguments: list[str] | None = None) -> int:

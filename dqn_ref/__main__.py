@@ -282,6 +282,7 @@ def evaluate_command(arguments: Evaluate) -> None:
         max_frames=arguments.max_frames,
         weights=arguments.weights,
         device_name=arguments.device,
+        say=print,
     )
     print_evaluation(arguments.run_dir.name, evaluation)
 

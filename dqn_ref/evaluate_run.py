@@ -88,11 +88,18 @@ def play_evaluations(
 
 
 def evaluate_folder(
-    folder: Path, *, episodes: int, epsilon: float, max_frames: int, weights: str = "last", device_name: str = "auto"
+    folder: Path,
+    *,
+    episodes: int,
+    epsilon: float,
+    max_frames: int,
+    weights: str = "last",
+    device_name: str = "auto",
+    say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Play episodes with the weights in ``folder``, ``last`` or ``best``, and add them to its evaluation.json.
 
-    An evaluation that is there already is returned, not repeated.
+    An evaluation that is there already is returned, not repeated, and ``say`` is told so.
 
     Raises:
         UserError: no finished run or no readable weights in ``folder``.
@@ -101,6 +108,7 @@ def evaluate_folder(
     record = finished_record(folder)
     check_evaluation(episodes, epsilon, max_frames, least_frames=record.config.frames_per_agent_step)
     for known in record.evaluated(weights=weights, epsilon=epsilon, max_frames=max_frames, num_episodes=episodes):
+        say("Recorded before; nothing was played now.")
         return dict(known)
     device = select_device(device_name)
     prepare_torch(device)

@@ -112,6 +112,9 @@ def test_train_then_evaluate(cli, tmp_path):
     assert code == 0
     assert "2 episodes of at most 100 frames, epsilon 0.05, after 960 frames of training" in output
     assert len(RunRecord.read(folder).evaluations) == 3
+    assert "nothing was played" not in output
+    code, again, _ = cli("evaluate", str(folder), "--episodes", "2", "--max-frames", "100", "--device", "cpu")
+    assert (code, again) == (0, f"Recorded before; nothing was played now.\n{output}")
     code, _, errors = cli("train", "--game", "breakout", "--seed", "3", *TINY)  # the same folder again
     assert code == 2
     assert "already holds a run" in errors

@@ -11,7 +11,7 @@ from synthetic_logs import FRAMES, ROWS, flat, healthy, with_episodes, with_sett
 from benchmarks.doctor.verdicts import diagnose
 from benchmarks.doctor.verdicts.bars import BARS
 from benchmarks.doctor.verdicts.causes import BY_ID, CAUSES
-from benchmarks.doctor.verdicts.diagnosis import confidence
+from benchmarks.doctor.verdicts.diagnosis import Unlooked, confidence
 from benchmarks.doctor.verdicts.learning import early, frames_to_tell, learning
 from benchmarks.doctor.verdicts.log import METRICS, Series
 from benchmarks.doctor.verdicts.quantities import QUANTITIES
@@ -442,6 +442,11 @@ def test_a_log_of_returns_alone_names_for_each_cause_what_it_lacks():
     assert "cannot look for values-diverge: the log has no q_max, setting discount, setting reward_clip" in text
     # from returns alone only rewards can be looked for
     assert {cause.id for cause in CAUSES} - set(by_id) == {"sparse-reward"}
+
+
+def test_of_signs_that_lack_more_than_another_nothing_is_said():
+    lacks = (("share",), ("share", "lengths"), ("lengths",), ("share",))
+    assert Unlooked(CAUSES[0], lacks).words() == "share; nor, in its place, lengths"
 
 
 def test_an_empty_log_is_no_failure_and_no_guess():

@@ -50,8 +50,9 @@ class Unlooked:
     lacks: tuple[tuple[str, ...], ...]  # metrics or settings, of each sign: any one sign would do
 
     def words(self) -> str:
-        """What the log lacks."""
-        return "; nor, in its place, ".join(", ".join(each) for each in self.lacks)
+        """What the log lacks: of each sign, unless another would do with less."""
+        least = [each for each in self.lacks if not any(set(other) < set(each) for other in self.lacks)]
+        return "; nor, in its place, ".join(dict.fromkeys(", ".join(each) for each in least))
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def _causes(diagnosis: Diagnosis) -> Iterator[str]:
 def _evidence(found: Found) -> Iterator[str]:
     yield f"  {found.cause.id} [{found.cause.reference}]"
     for each in found.evidence:
-        yield f"    {each.words()}{'; clearly' if each.clearly else ''}: {each.bar.why}"
+        yield f"    {each.words()}{', clearly' if each.clearly else ''}. The bar: {each.bar.why}"
     for each in found.against:
         yield f"    against: {each.words()}"
     if found.not_seen:
