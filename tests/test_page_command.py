@@ -49,7 +49,7 @@ def quick(monkeypatch):
     resample_little(monkeypatch)
     share = charts.performance_profile
     monkeypatch.setattr(charts, "performance_profile", lambda scores, at: share(scores, at, repetitions=50))
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(cli, "end_when_told", lambda: None)
 
 
 @pytest.fixture
