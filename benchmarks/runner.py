@@ -188,7 +188,7 @@ def _begun(
         if record := shorter_run(matrix, cell, store, device, evaluate_iterations):
             found[cell.member] = record
             before = record.provenances[-1]
-            changed = changes(before, {**today, "torch": before["torch"]})
+            changed = changes(before, {**today, "torch": before.get("torch", {})})
             than = f", with another {', '.join(changed)} than it had; to start afresh move that away" if changed else ""
             say(f"{cell.name} goes on from its finished run {record.folder.relative_to(store.root)}{than}.")
     return found

@@ -64,6 +64,14 @@ def machine() -> dict[str, Any]:
     }
 
 
+FINGERPRINT = ("gpu", "vector", "cpu", "cores")  # what tells machines apart, what matters most first
+
+
+def same_machine(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two machines cannot be told apart."""
+    return all(one.get(key) == other.get(key) for key in FINGERPRINT)
+
+
 def machine_words(machine: Mapping[str, Any]) -> str:
     """For a caption, e.g. ``NVIDIA H100, 2 cores of AMD EPYC (avx2)``; older records do not say the instructions."""
     gpu = f"{machine['gpu']}, " if machine.get("gpu") else ""

@@ -228,6 +228,7 @@ def test_a_damaged_record_of_another_group_does_not_stop_a_plan(call, results, r
     assert code == 0
     [row] = [line.split() for line in out.splitlines() if line.split()[:2] == ["nature-v1", "10M"]]
     assert row[2] == row[3]  # all are missing
+    assert f"Of nature-v1-10M all runs count as missing: {broken} is" in out
 
 
 def test_plan_knows_the_costs_from_runs_that_are_there(call, runs, monkeypatch):

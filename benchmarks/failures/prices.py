@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 from benchmarks.costs import Costs
 from benchmarks.failures.matrix import FailureMatrix, Place
 from benchmarks.failures.variants import Variant
-from dqn_ref.provenance import machine
+from dqn_ref.provenance import machine, same_machine
 
 
 @dataclass(frozen=True)
@@ -30,15 +29,11 @@ class Prices:
         return work / at_once * max(1.0, at_once / self.costs.at_once)
 
 
-def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(one.get(name) == other.get(name) for name in ("cpu", "vector", "cores"))
-
-
 def made_seconds(places: Sequence[Place]) -> dict[str, float]:
     """Mean wall-clock seconds of the runs that were finished on such a machine as this, by variant."""
     here, found = machine(), dict[str, list[float]]()
     for place in places:
         record = place.cell.record
-        if record and place.cell.status == "finished" and _alike(record.provenances[-1].get("machine", {}), here):
+        if record and place.cell.status == "finished" and same_machine(record.provenances[-1].get("machine", {}), here):
             found.setdefault(place.variant.name, []).append(record.seconds)
     return {name: fmean(seconds) for name, seconds in found.items()}

@@ -27,12 +27,11 @@ from benchmarks.gates.speed_samples import (
     RatioCheck,
     ratio_values,
     round_differences,
-    same_machine,
 )
 from benchmarks.gates.speed_statistics import Comparison
 from benchmarks.gates.verdict import Check, GateResult, Verdict
 from dqn_ref.config import UserError
-from dqn_ref.provenance import machine_words
+from dqn_ref.provenance import machine_words, same_machine
 
 MARGIN = 0.10  # more time than this is a loss
 ALPHA_FAIL, ALPHA_PASS = 0.01, 0.05

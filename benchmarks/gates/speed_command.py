@@ -22,7 +22,6 @@ from benchmarks.gates import revisions, speed, verdict
 from benchmarks.gates.revisions import Plan, Round, Side
 from benchmarks.gates.speed_samples import (
     BENCHMARKS,
-    FINGERPRINT,
     RATIO_BENCHMARKS,
     SCHEMA,
     Measurement,
@@ -35,7 +34,7 @@ from benchmarks.outputs import check_output
 from benchmarks.speed.catalogue import GAME
 from benchmarks.store import Store
 from dqn_ref.config import UserError
-from dqn_ref.provenance import SOURCE, machine, machine_words, source_revision
+from dqn_ref.provenance import FINGERPRINT, SOURCE, machine, machine_words, source_revision
 from dqn_ref.records import now, write_json
 
 WORKLOADS = Path("benchmarks/speed/workloads.py")

@@ -18,12 +18,11 @@ from typing import Any
 
 from benchmarks.speed.catalogue import GATE_RATIOS
 from dqn_ref.config import UserError
-from dqn_ref.provenance import machine_words, source_words
+from dqn_ref.provenance import FINGERPRINT, machine_words, source_words
 
 SCHEMA = 1
 MOST = 1e300  # of a sample, or of its work: a whole number in JSON may be beyond all that can be calculated with
 KINDS = {"ratios": {"tree"}, "pairs": {"candidate", "baseline"}}  # the sides of each
-FINGERPRINT = ("gpu", "vector", "cpu", "cores")  # what tells machines apart, what matters most first
 BENCHMARKS = ("training", "playing", "acting", "replay_sample", "update")  # compared between revisions
 
 
@@ -186,8 +185,3 @@ def find_baseline(folder: Path, machine: Mapping[str, Any], named: str | None) -
     if chosen.content["kind"] != "ratios":
         raise UserError(f"{chosen.path} compares two revisions; a baseline of ratios is expected.")
     return chosen
-
-
-def same_machine(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two machines cannot be told apart."""
-    return all(one.get(key) == other.get(key) for key in FINGERPRINT)

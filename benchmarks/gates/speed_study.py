@@ -38,7 +38,6 @@ from benchmarks.gates.speed_samples import (
     Pair,
     round_differences,
     round_numbers,
-    same_machine,
     session_numbers,
 )
 from benchmarks.gates.verdict import Verdict
@@ -46,7 +45,7 @@ from benchmarks.markdown import table
 from benchmarks.shares import exact_interval
 from benchmarks.store import Store
 from dqn_ref.config import UserError
-from dqn_ref.provenance import SOURCE, machine, machine_words, source_revision, source_words
+from dqn_ref.provenance import SOURCE, machine, machine_words, same_machine, source_revision, source_words
 from dqn_ref.records import now
 
 SLOWED = SOURCE / "benchmarks" / "gates" / "slowed_workloads.py"
