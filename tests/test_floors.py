@@ -135,7 +135,7 @@ def test_components_take_plain_values_and_not_the_configuration():
     readers = {path.stem for path in AGENT if "dqn_ref.config.DQNConfig" in imported(ast.parse(path.read_text()))}
     of_lint = {"setup", "__init__"}
     of_runs = {"run", "extend", "group", "evaluate_run", "records"}
-    assert readers <= {"__main__", "build", "train", "protocols"} | of_runs | of_lint
+    assert readers <= {"__main__", "arguments", "build", "train", "protocols"} | of_runs | of_lint
 
 
 def test_the_command_line_does_not_wait_for_what_it_may_not_need():
